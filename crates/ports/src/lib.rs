@@ -1,0 +1,34 @@
+//! What the core asks of the outside world, as object-safe traits.
+//!
+//! A port is named for what it is (`EventStore`, `Secrets`), holds at most about seven methods, is
+//! used as `Arc<dyn Port>`, and its errors say what happened in the core's words: no SQL, HTTP or
+//! process type crosses it.
+//!
+//! # How to add a port
+//!
+//! Write the trait and its errors in a file of its own here, its implementation in the adapter
+//! crate of one technology, name both in the binary's wiring, and give `testkit` a contract suite
+//! as soon as there is a second implementation.
+
+mod artifacts;
+pub mod attempt;
+mod clock;
+mod event_store;
+mod logs;
+mod secrets;
+mod storage;
+mod view_store;
+
+pub use artifacts::Artifacts;
+pub use clock::{Clock, Ids};
+pub use event_store::{
+    AppendError, Appended, EventStore, LogHead, LogVerifier, ReadFilter, SharedEventStore,
+    Snapshot, Snapshots, StoreError, VerifyFault, VerifyReport,
+};
+pub use logs::{AttemptLog, LogLine, LogSource, Logs};
+pub use secrets::{Mask, SecretError, Secrets};
+pub use storage::StorageError;
+pub use view_store::{
+    Checkpoint, ExecutionFilter, ExecutionRow, Page, PipelineFilter, PipelineRow, ViewStore,
+    ViewUpdate,
+};

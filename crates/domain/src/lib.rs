@@ -27,7 +27,7 @@ pub mod specification;
 #[cfg(test)]
 mod testing;
 
-pub use data_stream::DataStream;
+pub use data_stream::{DataStream, JsonText};
 pub use definition::{
     Condition, ErrorClass, Jitter, PipelineDefinition, RetryPolicy, RunOn, StepDefinition,
     StepKind, StepReference,

@@ -1,0 +1,66 @@
+//! One type per command, query and reply: what the buses take and every face shares.
+//!
+//! A use case has one request type here, with its stable name, its permission, its JSON form and
+//! its command-line form; the buses, the command line, the control socket and later faces are fed
+//! by the two lists [`for_each_command!`] and [`for_each_query!`]. `--output json` prints only
+//! types of this crate.
+//!
+//! # What this crate must not know
+//!
+//! How anything is done: no store, no runner, no domain type. Ids and times are texts here, in the
+//! form in which people and other programs see them.
+//!
+//! # How to add a use case
+//!
+//! Write its request and reply in the file of its subject, implement [`Command`] or [`Query`],
+//! name it in the list below, and add the handler in `app` under the same relative path.
+
+mod bookmark;
+mod event;
+mod execution;
+mod pipeline;
+mod request;
+
+pub use bookmark::{
+    BookmarkAddress, BookmarkList, BookmarkView, GetBookmark, KeepBookmark, ListBookmarks,
+    ResetBookmark, SetBookmark,
+};
+pub use event::{
+    EventPage, EventView, GetLogStatistics, LogFault, LogStatistics, ReadEvents, TypeCount,
+    VerifyLog, VerifyReply,
+};
+pub use execution::{
+    AttemptErrorView, CancelExecution, ExecutePipeline, ExecutionAccepted, ExecutionPage,
+    ExecutionRefresh, ExecutionSummary, ExecutionView, GetExecution, ListExecutions,
+    RetryExecution, StepView, TimelineEntry,
+};
+pub use pipeline::{
+    CreatePipeline, GetPipeline, ListPipelines, PipelinePage, PipelineSaved, PipelineSummary,
+    PipelineView, StepOutline, UpdatePipeline,
+};
+pub use request::{Command, CommandEnvelope, ErrorBody, Query, Written};
+
+/// Calls a macro with every command type, so that no list of them stands anywhere else.
+#[macro_export]
+macro_rules! for_each_command {
+    ($callback:ident) => {
+        $callback! {
+            CreatePipeline, UpdatePipeline,
+            ExecutePipeline, CancelExecution, RetryExecution,
+            ResetBookmark, SetBookmark, KeepBookmark,
+        }
+    };
+}
+
+/// Calls a macro with every query type, so that no list of them stands anywhere else.
+#[macro_export]
+macro_rules! for_each_query {
+    ($callback:ident) => {
+        $callback! {
+            GetPipeline, ListPipelines,
+            GetExecution, ListExecutions,
+            GetBookmark, ListBookmarks,
+            ReadEvents, GetLogStatistics, VerifyLog,
+        }
+    };
+}

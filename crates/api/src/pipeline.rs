@@ -1,0 +1,163 @@
+//! Pipelines.
+
+use clap::Args;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Command, Query};
+
+/// Registers a new pipeline under a name that is free.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreatePipeline {
+    /// The parsed definition with what it refers to in the project file, as `validate --output
+    /// json` prints it.
+    pub document: Value,
+}
+
+impl Command for CreatePipeline {
+    type Reply = PipelineSaved;
+    const NAME: &'static str = "CreatePipeline";
+    const PERMISSION: &'static str = "pipeline.create";
+}
+
+/// Gives a pipeline another definition; a new version only if it differs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdatePipeline {
+    /// The parsed definition, as for [`CreatePipeline`]; its name says which pipeline it is.
+    pub document: Value,
+}
+
+impl Command for UpdatePipeline {
+    type Reply = PipelineSaved;
+    const NAME: &'static str = "UpdatePipeline";
+    const PERMISSION: &'static str = "pipeline.update";
+}
+
+/// What creating or updating a pipeline came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PipelineSaved {
+    /// The pipeline's id.
+    pub id: String,
+    /// Its newest version.
+    pub version: u32,
+    /// The log's position after it; 0 if nothing changed.
+    pub position: u64,
+}
+
+/// Shows one pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct GetPipeline {
+    /// Its name
+    pub name: String,
+    /// Show this version of its definition instead of the newest
+    #[arg(long)]
+    pub version: Option<u32>,
+}
+
+impl Query for GetPipeline {
+    type Reply = PipelineView;
+    const NAME: &'static str = "GetPipeline";
+    const PERMISSION: &'static str = "pipeline.read";
+}
+
+/// One pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PipelineView {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `draft`, `active`, `inactive` or `archived`.
+    pub status: String,
+    /// The version that is shown.
+    pub version: u32,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// Its steps, in the order of the file.
+    pub steps: Vec<StepOutline>,
+    /// The whole definition, templates unrendered.
+    pub document: Value,
+}
+
+/// A step as its pipeline defines it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepOutline {
+    /// Its id.
+    pub id: String,
+    /// Its kind, as in the pipeline file.
+    pub kind: String,
+    /// The steps that must have ended before it is decided.
+    pub needs: Vec<String>,
+    /// Its condition.
+    pub when: Option<String>,
+}
+
+/// Lists pipelines by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListPipelines {
+    /// Only pipelines with this status (draft, active, inactive, archived); may be repeated
+    #[arg(long = "status")]
+    pub statuses: Vec<String>,
+    /// Only pipelines with this tag
+    #[arg(long)]
+    pub tag: Option<String>,
+    /// Only pipelines with this text in their name or description
+    #[arg(long)]
+    pub text: Option<String>,
+    /// Only pipelines of this owner
+    #[arg(long)]
+    pub owner: Option<String>,
+    /// How many to show
+    #[arg(long, default_value_t = 50)]
+    pub limit: usize,
+    /// Show what comes after this cursor, as the last page gave it
+    #[arg(long)]
+    pub after: Option<String>,
+}
+
+impl Query for ListPipelines {
+    type Reply = PipelinePage;
+    const NAME: &'static str = "ListPipelines";
+    const PERMISSION: &'static str = "pipeline.read";
+}
+
+/// A page of pipelines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PipelinePage {
+    /// The pipelines, by name.
+    pub items: Vec<PipelineSummary>,
+    /// What to pass as `after` for the next page; absent at the end.
+    pub next: Option<String>,
+}
+
+/// A pipeline in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PipelineSummary {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `draft`, `active`, `inactive` or `archived`.
+    pub status: String,
+    /// Its newest version.
+    pub version: u32,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// How many steps it has.
+    pub steps: u32,
+    /// When its definition or status changed last (RFC 3339).
+    pub updated_at: String,
+}

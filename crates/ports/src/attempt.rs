@@ -104,8 +104,9 @@ pub struct SyncSettings {
     pub unmatched: Unmatched,
     /// The longest line that is handed over, in bytes.
     pub max_line: u64,
-    /// The Singer state that the tap starts from; `None`: from the beginning.
-    pub state: Option<Value>,
+    /// The Singer state that the tap starts from, as JSON text (its numbers may be larger than any
+    /// machine type); `None`: from the beginning.
+    pub state: Option<String>,
     /// SHA-256 (hex) of the raw STATE line that this execution committed last; `None` if it
     /// committed none yet. Native targets roll back to it (design: effectively once).
     pub committed_state: Option<String>,

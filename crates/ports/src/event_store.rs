@@ -202,7 +202,22 @@ pub struct VerifyFault {
     pub reason: String,
 }
 
-/// Proves the log.
+/// What is in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogCounts {
+    /// The end of the log.
+    pub head: LogHead,
+    /// How many streams there are.
+    pub streams: u64,
+    /// How many events there are of each type, in no order.
+    pub types: Vec<(String, u64)>,
+    /// When the first batch was committed; `None` for an empty log.
+    pub first_committed_at: Option<Timestamp>,
+    /// When the last batch was committed; `None` for an empty log.
+    pub last_committed_at: Option<Timestamp>,
+}
+
+/// Proves and counts the log.
 #[async_trait]
 pub trait LogVerifier: Send + Sync {
     /// Recomputes positions, versions, heads, epochs and hashes from the stored rows, and compares
@@ -211,6 +226,12 @@ pub trait LogVerifier: Send + Sync {
     /// # Errors
     /// [`StoreError`] if the store cannot be read at all.
     async fn verify(&self) -> Result<VerifyReport, StoreError>;
+
+    /// Counts what is in the log.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn statistics(&self) -> Result<LogCounts, StoreError>;
 }
 
 /// A shared event store.

@@ -22,8 +22,8 @@ mod view_store;
 pub use artifacts::Artifacts;
 pub use clock::{Clock, Ids};
 pub use event_store::{
-    AppendError, Appended, EventStore, LogHead, LogVerifier, ReadFilter, SharedEventStore,
-    Snapshot, Snapshots, StoreError, VerifyFault, VerifyReport,
+    AppendError, Appended, EventStore, LogCounts, LogHead, LogVerifier, ReadFilter,
+    SharedEventStore, Snapshot, Snapshots, StoreError, VerifyFault, VerifyReport,
 };
 pub use logs::{AttemptLog, LogLine, LogSource, Logs};
 pub use secrets::{Mask, SecretError, Secrets};

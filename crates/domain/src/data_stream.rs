@@ -380,8 +380,11 @@ mod tests {
 
     #[test]
     fn an_equal_state_is_not_recorded_again() {
-        let advance =
-            |value| DataStreamCommand::Advance { execution: ONE, state: value, line: Hash::ZERO };
+        let advance = |text: &str| DataStreamCommand::Advance {
+            execution: ONE,
+            state: JsonText(text.into()),
+            line: Hash::ZERO,
+        };
         given::<DataStream>(&[started(ONE), advanced("1")]).when(&advance("1"), NOW).then(&[]);
         given::<DataStream>(&[started(ONE), advanced("1")])
             .when(&advance("2"), NOW)

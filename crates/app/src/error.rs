@@ -1,0 +1,137 @@
+//! What a request can be answered with instead of a reply.
+
+use flexcore_api::ErrorBody;
+use flexcore_domain::{
+    data_stream::DataStreamRejection, execution::ExecutionRejection, pipeline::PipelineRejection,
+    pipeline_name::NameRejection,
+};
+use flexcore_event_codec::DecodeError;
+use flexcore_eventsourcing::{FoldError, StreamName};
+use flexcore_ports::{AppendError, StoreError};
+use thiserror::Error;
+
+/// Why a request was not answered with a reply. Each variant has a stable code; `docs/errors/` has
+/// a page per code.
+#[derive(Debug, Error)]
+pub enum UseCaseError {
+    /// What was named does not exist.
+    #[error("there is no {what} `{name}`")]
+    NotFound {
+        /// For example `pipeline`.
+        what: &'static str,
+        /// What was named.
+        name: String,
+        /// What could have been meant.
+        hint: Option<String>,
+    },
+    /// The request itself is wrong.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The rules do not allow it in this state.
+    #[error("{message}")]
+    Refused {
+        /// Which rule.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Others changed the same thing at the same time, again and again.
+    #[error("stream {stream} kept changing; nothing was done")]
+    Busy {
+        /// The stream.
+        stream: StreamName,
+    },
+    /// The store refused or failed.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored event cannot be read.
+    #[error("event {version} of stream {stream} cannot be read: {source}")]
+    Undecodable {
+        /// The stream.
+        stream: StreamName,
+        /// The event's version.
+        version: u64,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// A stream's history is impossible.
+    #[error("stream {stream} has an impossible history: {}", .source.source)]
+    IllegalHistory {
+        /// The stream.
+        stream: StreamName,
+        /// Where and why.
+        source: FoldError,
+    },
+}
+
+impl UseCaseError {
+    /// Its stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "FC0201",
+            Self::Invalid { .. } => "FC0202",
+            Self::Refused { .. } => "FC0203",
+            Self::Busy { .. } => "FC0204",
+            Self::Append(_) | Self::Store(_) => "FC0301",
+            Self::Undecodable { .. } => "FC0302",
+            Self::IllegalHistory { .. } => "FC0303",
+        }
+    }
+
+    /// The form in which callers see it.
+    pub fn body(&self) -> ErrorBody {
+        let hint = match self {
+            Self::NotFound { hint, .. }
+            | Self::Invalid { hint, .. }
+            | Self::Refused { hint, .. } => hint.clone(),
+            Self::Busy { .. } => Some("send the request again".to_owned()),
+            Self::Undecodable { .. } | Self::IllegalHistory { .. } => Some(
+                "run `flexcore events verify`; a newer flexcore may have written it".to_owned(),
+            ),
+            Self::Append(_) | Self::Store(_) => None,
+        };
+        ErrorBody { code: self.code().to_owned(), message: self.to_string(), hint }
+    }
+
+    /// A rule that does not allow it, without a hint.
+    pub(crate) fn refused(rule: impl Into<String>) -> Self {
+        Self::Refused { message: rule.into(), hint: None }
+    }
+
+    /// A request that is wrong, without a hint.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid { message: message.into(), hint: None }
+    }
+}
+
+impl From<PipelineRejection> for UseCaseError {
+    fn from(rejection: PipelineRejection) -> Self {
+        Self::refused(rejection.to_string())
+    }
+}
+
+impl From<NameRejection> for UseCaseError {
+    fn from(rejection: NameRejection) -> Self {
+        Self::refused(rejection.to_string())
+    }
+}
+
+impl From<ExecutionRejection> for UseCaseError {
+    fn from(rejection: ExecutionRejection) -> Self {
+        Self::refused(rejection.to_string())
+    }
+}
+
+impl From<DataStreamRejection> for UseCaseError {
+    fn from(rejection: DataStreamRejection) -> Self {
+        Self::refused(rejection.to_string())
+    }
+}

@@ -1,0 +1,5 @@
+//! Use cases of the event log itself.
+
+mod read;
+mod statistics;
+mod verify;

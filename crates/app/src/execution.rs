@@ -1,0 +1,34 @@
+//! Use cases of executions.
+
+mod address;
+mod cancel;
+mod execute;
+mod get;
+mod list;
+mod retry;
+mod run_policy;
+mod view;
+
+use flexcore_domain::{Execution, ExecutionId};
+
+use crate::{RequestContext, Services, UseCaseError, repository::Loaded, streams};
+
+pub use run_policy::{RunDecision, RunPolicy, Unfinished};
+
+impl Services {
+    /// An execution that is there.
+    pub(crate) async fn get_execution(
+        &self,
+        context: &RequestContext,
+        id: ExecutionId,
+    ) -> Result<(Execution, u64), UseCaseError> {
+        let stream = streams::execution(&context.tenant, id);
+        let Loaded { state, version } = self.load::<Execution>(&stream).await?;
+        let execution = state.ok_or_else(|| UseCaseError::NotFound {
+            what: "execution",
+            name: id.to_string(),
+            hint: None,
+        })?;
+        Ok((execution, version))
+    }
+}

@@ -1,0 +1,51 @@
+//! The application: command bus, query bus, one file per use case, projections and the execution
+//! runner.
+//!
+//! ```text
+//! request ─▶ bus ─ trace ▸ metrics ▸ idempotency ─▶ handler: load ▸ decide ─▶ EventStore.append
+//!                                                                               │
+//! runner ◀── claim ▸ fold ▸ plan ▸ append ▸ perform ────────────────────────────┤
+//! views  ◀── projections ◀───────────────────────────────────────────────────────┘
+//! ```
+//!
+//! # What this crate must not know
+//!
+//! Any technology: stores, processes, files and clocks are [ports](flexcore_ports). Wire formats
+//! and command lines are the delivery crates' business.
+//!
+//! # How to add a use case
+//!
+//! Write its request in `api`, name it in the list there, and implement [`HandleCommand`] or
+//! [`HandleQuery`] for [`Services`] in a file under the folder of its subject. Nothing has to be
+//! registered: a request without a handler does not compile.
+
+mod bookmark;
+mod bus;
+mod context;
+mod discover;
+mod dispatch;
+mod error;
+mod event;
+mod execution;
+pub mod output;
+mod pipeline;
+mod projection;
+mod repository;
+mod runner;
+mod services;
+mod streams;
+mod time;
+
+pub use bus::{
+    CommandBus, HandleCommand, HandleQuery, QueryBus, RequestKind, RequestObserver, Unobserved,
+};
+pub use context::RequestContext;
+pub use discover::{DiscoverPorts, Discovery, discover};
+pub use dispatch::dispatch;
+pub use error::UseCaseError;
+pub use execution::{RunDecision, RunPolicy, Unfinished};
+pub use pipeline::save_pipeline;
+pub use projection::{ProjectionError, Projector};
+pub use runner::{RunError, RunObserver, Runner, RunnerOptions};
+pub use services::{Ports, Services};
+pub use time::{format_time, parse_time};

@@ -1,0 +1,248 @@
+//! Attempts while they run, each in a task of its own.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use flexcore_domain::{
+    CancelReason, ErrorClass, FailureReason, StepCounts, StepError, StepId, StoredOutput,
+};
+use flexcore_pipeline_file::RenderedWork;
+use flexcore_ports::attempt::{AttemptContext, AttemptError, AttemptOutcome};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    RunObserver, Runner, command,
+    session::{RunningAttempt, Session},
+    sync,
+    transition::Start,
+};
+use crate::{
+    RequestContext, Services,
+    output::{mask_output, store_output},
+    runner::Ownership,
+};
+
+/// What every program may see of the host: where programs, the home folder and temporary files
+/// are, and how texts are written. Everything else has to be asked for by name.
+const HOST_VARIABLES: [&str; 9] =
+    ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"];
+
+/// An attempt that ended.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) step: StepId,
+    pub(super) attempt: u32,
+    pub(super) elapsed: Duration,
+    result: AttemptResult,
+}
+
+/// How it ended, ready to be recorded: masked, and with its output stored.
+#[derive(Debug)]
+enum AttemptResult {
+    Completed { value: Value, stored: StoredOutput, counts: StepCounts },
+    Failed(AttemptError),
+    Cancelled,
+}
+
+/// How it is recorded.
+pub(super) enum End {
+    Completed { output: StoredOutput, counts: StepCounts },
+    Failed(StepError),
+    Cancelled,
+}
+
+impl Finished {
+    /// The output, if the attempt did its work.
+    pub(super) fn output(&self) -> Option<&Value> {
+        match &self.result {
+            AttemptResult::Completed { value, .. } => Some(value),
+            _ => None,
+        }
+    }
+
+    /// How it is recorded, given why it was asked to end, if it was.
+    pub(super) fn end(&self, cancelled_for: Option<CancelReason>) -> End {
+        match (&self.result, cancelled_for) {
+            (AttemptResult::Completed { stored, counts, .. }, _) => {
+                End::Completed { output: stored.clone(), counts: *counts }
+            }
+            (_, Some(CancelReason::Requested)) => End::Cancelled,
+            (AttemptResult::Failed(error), None) => End::Failed(step_error(error)),
+            (AttemptResult::Failed(error), Some(CancelReason::Deadline)) => {
+                End::Failed(StepError { stderr_tail: error.stderr_tail.clone(), ..self.timeout() })
+            }
+            (AttemptResult::Cancelled, Some(CancelReason::Deadline)) => End::Failed(self.timeout()),
+            (AttemptResult::Cancelled, None) => End::Failed(StepError {
+                reason: FailureReason::Attempt(ErrorClass::Signal),
+                message: "the attempt was ended by something other than flexcore".to_owned(),
+                exit_code: None,
+                stderr_tail: vec![],
+            }),
+        }
+    }
+
+    fn timeout(&self) -> StepError {
+        let seconds = self.elapsed.as_secs_f64();
+        StepError {
+            reason: FailureReason::Attempt(ErrorClass::Timeout),
+            message: format!("the attempt was ended at its deadline, after {seconds:.1} s"),
+            exit_code: None,
+            stderr_tail: vec![],
+        }
+    }
+}
+
+fn step_error(error: &AttemptError) -> StepError {
+    StepError {
+        reason: FailureReason::Attempt(error.class),
+        message: error.message.clone(),
+        exit_code: error.exit_code,
+        stderr_tail: error.stderr_tail.clone(),
+    }
+}
+
+/// Everything that an attempt's task needs, owned.
+pub(super) struct AttemptTask {
+    pub(super) runner: Runner,
+    pub(super) context: RequestContext,
+    pub(super) ownership: Ownership,
+    pub(super) observer: Arc<dyn RunObserver>,
+    pub(super) execution: flexcore_domain::ExecutionOrder,
+    pub(super) step: StepId,
+    pub(super) cancel: CancellationToken,
+}
+
+impl Session<'_> {
+    /// Starts a recorded attempt.
+    pub(super) fn start(&mut self, start: Start) {
+        let Start { step, attempt, rendered } = start;
+        let cancel = CancellationToken::new();
+        let task = AttemptTask {
+            runner: self.runner.clone(),
+            context: self.context.clone(),
+            ownership: self.ownership.clone(),
+            observer: Arc::clone(&self.observer),
+            execution: self.execution.order.clone(),
+            step: step.clone(),
+            cancel: cancel.clone(),
+        };
+        let epoch = self.ownership.epoch.0;
+        let context = task.attempt_context(attempt, epoch, rendered.environment);
+        let finished = self.finished.clone();
+        self.running.insert(step.clone(), RunningAttempt { cancel, cancelled_for: None });
+        tokio::spawn(async move {
+            let begin = Instant::now();
+            // A task of its own: a panic in an adapter fails the attempt, not the execution.
+            let result = tokio::spawn(task.run(context, rendered.work)).await;
+            let result = result.unwrap_or_else(|panic| AttemptResult::Failed(internal(&panic)));
+            let elapsed = begin.elapsed();
+            // Without a receiver the session is over and nobody asks any more.
+            let _ = finished.send(Finished { step, attempt, elapsed, result }).await;
+        });
+    }
+}
+
+impl AttemptTask {
+    pub(super) fn services(&self) -> &Arc<Services> {
+        &self.runner.services
+    }
+
+    async fn run(
+        self,
+        context: Result<AttemptContext, AttemptError>,
+        work: RenderedWork,
+    ) -> AttemptResult {
+        let context = match context {
+            Ok(context) => context,
+            Err(error) => return AttemptResult::Failed(error),
+        };
+        let (outcome, counts) = match work {
+            RenderedWork::Command(settings) => {
+                (command::run(&self, context, settings).await, StepCounts::default())
+            }
+            RenderedWork::Sync(settings) => sync::run(&self, context, *settings).await,
+        };
+        let mask = self.services().ports.secrets.mask();
+        match outcome {
+            AttemptOutcome::Completed { output } => {
+                let value = mask_output(&*mask, output);
+                match store_output(&*self.services().ports.artifacts, &value).await {
+                    Ok(stored) => AttemptResult::Completed { value, stored, counts },
+                    Err(error) => AttemptResult::Failed(refused(error.to_string())),
+                }
+            }
+            AttemptOutcome::Failed(mut error) => {
+                error.message = mask.apply(&error.message).into_owned();
+                for line in &mut error.stderr_tail {
+                    *line = mask.apply(line).into_owned();
+                }
+                AttemptResult::Failed(error)
+            }
+            AttemptOutcome::Cancelled => AttemptResult::Cancelled,
+        }
+    }
+
+    fn attempt_context(
+        &self,
+        attempt: u32,
+        epoch: u64,
+        environment: Vec<(String, String)>,
+    ) -> Result<AttemptContext, AttemptError> {
+        let id = self.execution.id;
+        let log = self.services().ports.logs.open(id, &self.step, attempt);
+        let log = log.map_err(|error| refused(format!("the attempt has no log: {error}")))?;
+        let options = &self.runner.options;
+        let folder = options.work_folder.join(id.to_string());
+        Ok(AttemptContext {
+            execution: id,
+            pipeline: self.execution.pipeline.clone(),
+            step: self.step.clone(),
+            attempt,
+            epoch,
+            project_root: options.project_root.clone(),
+            work_folder: folder.join(self.step.as_str()).join(attempt.to_string()),
+            environment: self.environment(environment, epoch),
+            grace: options.grace,
+            log,
+        })
+    }
+
+    fn environment(&self, own: Vec<(String, String)>, epoch: u64) -> Vec<(OsString, OsString)> {
+        let ours = [
+            ("FLEXCORE_EXECUTION", self.execution.id.to_string()),
+            ("FLEXCORE_PIPELINE", self.execution.pipeline.to_string()),
+            ("FLEXCORE_STEP", self.step.to_string()),
+            ("FLEXCORE_EPOCH", epoch.to_string()),
+            ("FLEXCORE_IDEMPOTENCY_KEY", format!("{}/{}", self.execution.id, self.step)),
+        ];
+        step_environment(self.services().host_environment(), own, &ours)
+    }
+}
+
+/// The step's own variables over ours over the few of the host.
+pub(crate) fn step_environment(
+    host: &BTreeMap<String, String>,
+    own: Vec<(String, String)>,
+    ours: &[(&str, String)],
+) -> Vec<(OsString, OsString)> {
+    let of_host = HOST_VARIABLES.iter().filter_map(|name| Some((*name, host.get(*name)?)));
+    let mut variables: BTreeMap<String, String> =
+        of_host.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+    variables.extend(ours.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    variables.extend(own);
+    variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// An attempt that was refused before it began, or after it ended.
+pub(super) fn refused(message: String) -> AttemptError {
+    AttemptError { class: ErrorClass::Refused, message, exit_code: None, stderr_tail: vec![] }
+}
+
+fn internal(panic: &tokio::task::JoinError) -> AttemptError {
+    refused(format!("flexcore itself failed in this attempt ({panic}); please report it"))
+}

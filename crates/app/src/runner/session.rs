@@ -1,0 +1,291 @@
+//! One owner's time with one execution.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use flexcore_domain::{
+    CancelReason, Execution, ExecutionId, ExecutionStatus, PLAN_RULES, PipelineVersion, StepId,
+    StepState,
+    execution::{ExecutionCommand, ExecutionEvent},
+};
+use flexcore_eventsourcing::{Aggregate, Append, StreamName, Timestamp};
+use flexcore_pipeline_file::{ResolvedPipeline, resolve};
+use flexcore_ports::AppendError;
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{Evaluation, Ownership, RunError, RunObserver, Runner, attempt::Finished};
+use crate::{
+    RequestContext, Services, UseCaseError, output::load_output, repository::Loaded, streams,
+};
+
+/// How many finished attempts may wait to be recorded; each step has at most one.
+const FINISHED_QUEUE: usize = 1_024;
+
+/// A claimed execution and everything that runs for it.
+pub(super) struct Session<'a> {
+    pub(super) runner: &'a Runner,
+    pub(super) context: RequestContext,
+    pub(super) observer: Arc<dyn RunObserver>,
+    pub(super) resolved: Arc<ResolvedPipeline>,
+    pub(super) version: PipelineVersion,
+    /// The execution as the log has it.
+    pub(super) execution: Execution,
+    /// How many events of its stream are folded into it.
+    pub(super) stream_version: u64,
+    pub(super) ownership: Ownership,
+    /// The outputs of completed steps, for templates.
+    pub(super) outputs: BTreeMap<StepId, Value>,
+    pub(super) running: BTreeMap<StepId, RunningAttempt>,
+    pub(super) finished: mpsc::Sender<Finished>,
+    pub(super) inbox: mpsc::Receiver<Finished>,
+    appended: watch::Receiver<u64>,
+}
+
+/// An attempt that was started and has not been recorded as ended.
+#[derive(Debug)]
+pub(super) struct RunningAttempt {
+    pub(super) cancel: CancellationToken,
+    /// Why it was asked to end, if it was.
+    pub(super) cancelled_for: Option<CancelReason>,
+}
+
+impl<'a> Session<'a> {
+    /// Becomes the owner: from here on the log refuses whoever owned it before.
+    pub(super) async fn claim(
+        runner: &'a Runner,
+        context: &RequestContext,
+        id: ExecutionId,
+        observer: Arc<dyn RunObserver>,
+    ) -> Result<Self, RunError> {
+        let services = &runner.services;
+        let stream = streams::execution(&context.tenant, id);
+        let appended = services.ports.store.appended();
+        let (known, _) = services.get_execution(context, id).await?;
+        let order = &known.order;
+        if order.rules > PLAN_RULES {
+            return Err(RunError::NewerRules { execution: id, rules: order.rules });
+        }
+        let definition = services.definition_at(context, order.pipeline_id, order.version).await?;
+        let resolved = resolve(&definition.document, &order.environment)
+            .map_err(|error| UseCaseError::invalid(error.to_string()))?;
+        let claim =
+            Claim { runner, context, stream: &stream, resolved: &resolved, observer: &*observer };
+        let (execution, version) = loop {
+            let (execution, version) = services.get_execution(context, id).await?;
+            if let Some(claimed) = claim.attempt(execution, version).await? {
+                break claimed;
+            }
+        };
+        let outputs = load_outputs(services, &execution).await?;
+        let (finished, inbox) = mpsc::channel(FINISHED_QUEUE);
+        Ok(Self {
+            runner,
+            context: context.clone(),
+            observer,
+            version: PipelineVersion { steps: definition.steps },
+            resolved: Arc::new(resolved),
+            ownership: Ownership {
+                stream,
+                epoch: execution.epoch,
+                guard: Arc::new(AtomicU64::new(version)),
+            },
+            execution,
+            stream_version: version,
+            outputs,
+            running: BTreeMap::new(),
+            finished,
+            inbox,
+            appended,
+        })
+    }
+
+    pub(super) fn services(&self) -> &Arc<Services> {
+        &self.runner.services
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.services().ports.clock.now()
+    }
+
+    pub(super) fn id(&self) -> ExecutionId {
+        self.execution.order.id
+    }
+
+    /// Plans, records and performs until the execution is at its end.
+    pub(super) async fn drive(
+        &mut self,
+        stop: &CancellationToken,
+    ) -> Result<ExecutionStatus, RunError> {
+        let mut reports = Vec::new();
+        loop {
+            let due_at = self.advance(std::mem::take(&mut reports)).await?;
+            if self.execution.status.has_ended() {
+                return Ok(self.execution.status);
+            }
+            reports = self.wait(due_at, stop).await?;
+        }
+    }
+
+    /// Waits until there is something to plan anew: ended attempts, a timer, or an event that
+    /// somebody else appended.
+    async fn wait(
+        &mut self,
+        due_at: Option<Timestamp>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Finished>, RunError> {
+        let delay = due_at.map_or(Duration::MAX, |due_at| due_at.duration_since(self.now()));
+        let timer = tokio::time::sleep(delay.min(Duration::from_hours(24)));
+        let mut reports = Vec::new();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {
+                return Err(RunError::Stopped { execution: self.id() });
+            }
+            Some(finished) = self.inbox.recv() => {
+                reports.push(finished);
+                while let Ok(finished) = self.inbox.try_recv() {
+                    reports.push(finished);
+                }
+            }
+            () = timer => {}
+            Ok(()) = self.appended.changed() => {
+                self.appended.borrow_and_update();
+                self.refresh().await?;
+            }
+        }
+        Ok(reports)
+    }
+
+    /// Folds in what others appended to the execution's stream.
+    pub(super) async fn refresh(&mut self) -> Result<(), RunError> {
+        let known = Loaded { state: Some(self.execution.clone()), version: self.stream_version };
+        let loaded = self.services().load_on(&self.ownership.stream, known).await?;
+        if let Some(execution) = loaded.state {
+            self.execution = execution;
+        }
+        self.stream_version = loaded.version;
+        self.ownership.guard.fetch_max(loaded.version, Ordering::AcqRel);
+        if self.execution.epoch > self.ownership.epoch {
+            return Err(RunError::LostOwnership { execution: self.id() });
+        }
+        Ok(())
+    }
+
+    /// Ends whatever still runs and waits for it; nothing of it is recorded.
+    pub(super) async fn end_attempts(&mut self) {
+        for attempt in self.running.values() {
+            attempt.cancel.cancel();
+        }
+        while !self.running.is_empty() {
+            match self.inbox.recv().await {
+                Some(finished) => self.running.remove(&finished.step),
+                None => return,
+            };
+        }
+    }
+}
+
+/// The outputs of the steps that completed before this owner came.
+async fn load_outputs(
+    services: &Services,
+    execution: &Execution,
+) -> Result<BTreeMap<StepId, Value>, UseCaseError> {
+    let mut outputs = BTreeMap::new();
+    for (step, progress) in &execution.steps {
+        if let StepState::Completed { output } = &progress.state {
+            let value = load_output(&*services.ports.artifacts, output)
+                .await
+                .map_err(|error| UseCaseError::refused(format!("step `{step}`: {error}")))?;
+            outputs.insert(step.clone(), value);
+        }
+    }
+    Ok(outputs)
+}
+
+/// One try to become the owner.
+struct Claim<'a> {
+    runner: &'a Runner,
+    context: &'a RequestContext,
+    stream: &'a StreamName,
+    resolved: &'a ResolvedPipeline,
+    observer: &'a dyn RunObserver,
+}
+
+impl Claim<'_> {
+    /// Claims, and starts the execution if nobody did; `None` if somebody else appended first.
+    async fn attempt(
+        &self,
+        execution: Execution,
+        version: u64,
+    ) -> Result<Option<(Execution, u64)>, RunError> {
+        let services = &self.runner.services;
+        let now = services.ports.clock.now();
+        let claim = ExecutionCommand::Claim { node: self.runner.options.node.clone() };
+        let mut events =
+            Execution::decide(Some(&execution), &claim, now).map_err(UseCaseError::from)?;
+        let mut claimed = apply(execution, &events)?;
+        if claimed.status == ExecutionStatus::Queued {
+            let start = ExecutionCommand::Start { deadline: self.deadline(&claimed, now)? };
+            let started = Execution::decide(Some(&claimed), &start, now);
+            let started = started.map_err(UseCaseError::from)?;
+            claimed = apply(claimed, &started)?;
+            events.extend(started);
+        }
+        let count = events.len() as u64;
+        let append =
+            Append::to(self.stream.clone(), version, services.envelopes(self.context, &events));
+        match services.ports.store.append(append.fenced(claimed.epoch)).await {
+            Ok(_) => {
+                for event in &events {
+                    self.observer.recorded(event);
+                }
+                Ok(Some((claimed, version + count)))
+            }
+            Err(AppendError::Conflict { .. } | AppendError::Fenced { .. }) => Ok(None),
+            Err(error) => Err(UseCaseError::from(error).into()),
+        }
+    }
+}
+
+impl Claim<'_> {
+    /// When the whole execution must have ended, if its definition limits that.
+    fn deadline(
+        &self,
+        execution: &Execution,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, RunError> {
+        let host = self.runner.services.host_environment();
+        let evaluation = Evaluation::of(execution, &BTreeMap::new(), 0, host);
+        let no_secret = |_: &str| Err("secrets are not there for timeouts".to_owned());
+        let timeout = evaluation
+            .with_scope(&no_secret, |scope| self.resolved.render_timeout(scope))
+            .map_err(|error| UseCaseError::invalid(error.to_string()))?;
+        Ok(timeout.map(|timeout| now.saturating_add(timeout)))
+    }
+}
+
+/// The execution after decided events, which are legal by construction.
+pub(super) fn apply(
+    execution: Execution,
+    events: &[ExecutionEvent],
+) -> Result<Execution, RunError> {
+    let id = execution.order.id;
+    let folded = flexcore_eventsourcing::fold(Some(execution), 1, events);
+    match folded {
+        Ok(Some(execution)) => Ok(execution),
+        Ok(None) => Err(UseCaseError::refused("an execution without events").into()),
+        Err(error) => Err(UseCaseError::refused(format!(
+            "the decision about execution {id} is not legal: {}",
+            error.source
+        ))
+        .into()),
+    }
+}

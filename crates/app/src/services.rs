@@ -1,0 +1,121 @@
+//! What every handler is given.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use flexcore_domain::ExecutionId;
+
+use flexcore_ports::{Artifacts, Clock, EventStore, Ids, LogVerifier, Logs, Secrets, ViewStore};
+
+use crate::Projector;
+
+/// The outside world, as the application sees it.
+#[derive(Clone)]
+pub struct Ports {
+    /// The event log.
+    pub store: Arc<dyn EventStore>,
+    /// Proves and counts the log.
+    pub verifier: Arc<dyn LogVerifier>,
+    /// The views.
+    pub views: Arc<dyn ViewStore>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// New ids.
+    pub ids: Arc<dyn Ids>,
+    /// Attempt logs.
+    pub logs: Arc<dyn Logs>,
+    /// Large outputs.
+    pub artifacts: Arc<dyn Artifacts>,
+    /// Secret values.
+    pub secrets: Arc<dyn Secrets>,
+    /// The environment of this process, with what the project's `.env` adds.
+    pub host_environment: Arc<BTreeMap<String, String>>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Ports").finish_non_exhaustive()
+    }
+}
+
+/// What every handler and the runner are given.
+#[derive(Debug)]
+pub struct Services {
+    pub(crate) ports: Ports,
+    /// Folds the log into the views; `None` where this process may only read.
+    pub(crate) projector: Option<Projector>,
+    /// The executions that this process drives now.
+    driven: Mutex<BTreeSet<ExecutionId>>,
+}
+
+impl Services {
+    /// For a process that writes: views are brought up to date before they are read.
+    pub fn writing(ports: Ports) -> Self {
+        let projector = Projector::new(Arc::clone(&ports.store), Arc::clone(&ports.views));
+        Self { ports, projector: Some(projector), driven: Mutex::default() }
+    }
+
+    /// For a process that may only read.
+    pub fn reading(ports: Ports) -> Self {
+        Self { ports, projector: None, driven: Mutex::default() }
+    }
+
+    /// Brings the views up to date, if this process writes them.
+    ///
+    /// # Errors
+    /// [`ProjectionError`](crate::ProjectionError) as a store error.
+    pub async fn catch_up(&self) -> Result<(), crate::UseCaseError> {
+        match &self.projector {
+            Some(projector) => Ok(projector.catch_up().await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that this process drives an execution, until the answer is dropped.
+    pub(crate) fn drive_here(self: &Arc<Self>, execution: ExecutionId) -> Driven {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner).insert(execution);
+        Driven { services: Arc::clone(self), execution }
+    }
+
+    /// Whether this process drives an execution.
+    pub(crate) fn is_driven_here(&self, execution: ExecutionId) -> bool {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner).contains(&execution)
+    }
+
+    pub(crate) fn host_environment(&self) -> &BTreeMap<String, String> {
+        &self.ports.host_environment
+    }
+
+    /// Keeps the views up to date until the store is gone; at once where this process only reads.
+    ///
+    /// # Errors
+    /// The projection stopped.
+    pub async fn follow(&self) -> Result<(), crate::ProjectionError> {
+        match &self.projector {
+            Some(projector) => projector.follow().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The ports that it was made with.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+}
+
+/// As long as it lives, an execution is driven here.
+#[derive(Debug)]
+pub(crate) struct Driven {
+    services: Arc<Services>,
+    execution: ExecutionId,
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        let mut driven = self.services.driven.lock().unwrap_or_else(PoisonError::into_inner);
+        driven.remove(&self.execution);
+    }
+}

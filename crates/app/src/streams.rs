@@ -1,0 +1,36 @@
+//! The names of event streams.
+
+use flexcore_domain::{
+    DataStream, EnvironmentName, Execution, ExecutionId, NameReservation, Pipeline, PipelineId,
+    PipelineName,
+};
+use flexcore_eventsourcing::{Aggregate, StreamName};
+
+const FITS: &str =
+    "ids and names are short and not empty, and tenants are checked where they enter";
+
+pub(crate) fn pipeline(tenant: &str, id: PipelineId) -> StreamName {
+    StreamName::new(tenant, Pipeline::CATEGORY, [id.to_string().as_str()]).expect(FITS)
+}
+
+pub(crate) fn pipeline_name(tenant: &str, name: &PipelineName) -> StreamName {
+    StreamName::new(tenant, NameReservation::CATEGORY, [name.as_str()]).expect(FITS)
+}
+
+pub(crate) fn execution(tenant: &str, id: ExecutionId) -> StreamName {
+    StreamName::new(tenant, Execution::CATEGORY, [id.to_string().as_str()]).expect(FITS)
+}
+
+/// The stream of a sync's memory. `item` is the key of a `for_each` item, if there is one; keys
+/// that are too long are refused where they are made.
+pub(crate) fn data_stream(
+    tenant: &str,
+    environment: &EnvironmentName,
+    pipeline: PipelineId,
+    state: &str,
+    item: Option<&str>,
+) -> StreamName {
+    let pipeline = pipeline.to_string();
+    let key = [environment.as_str(), pipeline.as_str(), state];
+    StreamName::new(tenant, DataStream::CATEGORY, key.into_iter().chain(item)).expect(FITS)
+}

@@ -38,6 +38,8 @@ pub(super) struct Finished {
     pub(super) step: StepId,
     pub(super) attempt: u32,
     pub(super) elapsed: Duration,
+    /// Why it was asked to end, if it was.
+    pub(super) cancelled_for: Option<CancelReason>,
     result: AttemptResult,
 }
 
@@ -65,9 +67,9 @@ impl Finished {
         }
     }
 
-    /// How it is recorded, given why it was asked to end, if it was.
-    pub(super) fn end(&self, cancelled_for: Option<CancelReason>) -> End {
-        match (&self.result, cancelled_for) {
+    /// How it is recorded.
+    pub(super) fn end(&self) -> End {
+        match (&self.result, self.cancelled_for) {
             (AttemptResult::Completed { stored, counts, .. }, _) => {
                 End::Completed { output: stored.clone(), counts: *counts }
             }
@@ -142,7 +144,9 @@ impl Session<'_> {
             let result = result.unwrap_or_else(|panic| AttemptResult::Failed(internal(&panic)));
             let elapsed = begin.elapsed();
             // Without a receiver the session is over and nobody asks any more.
-            let _ = finished.send(Finished { step, attempt, elapsed, result }).await;
+            let _ = finished
+                .send(Finished { step, attempt, elapsed, cancelled_for: None, result })
+                .await;
         });
     }
 }

@@ -150,9 +150,9 @@ impl<'a> Session<'a> {
                 return Err(RunError::Stopped { execution: self.id() });
             }
             Some(finished) = self.inbox.recv() => {
-                reports.push(finished);
+                reports.push(self.take_back(finished));
                 while let Ok(finished) = self.inbox.try_recv() {
-                    reports.push(finished);
+                    reports.push(self.take_back(finished));
                 }
             }
             () = timer => {}
@@ -162,6 +162,13 @@ impl<'a> Session<'a> {
             }
         }
         Ok(reports)
+    }
+
+    /// An ended attempt no longer runs, whether or not its end can be recorded.
+    fn take_back(&mut self, mut finished: Finished) -> Finished {
+        let running = self.running.remove(&finished.step);
+        finished.cancelled_for = running.and_then(|running| running.cancelled_for);
+        finished
     }
 
     /// Folds in what others appended to the execution's stream.

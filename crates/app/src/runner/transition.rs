@@ -69,9 +69,6 @@ impl Session<'_> {
             }
             match self.record(&draft).await {
                 Ok(()) => {
-                    for finished in &reports {
-                        self.running.remove(&finished.step);
-                    }
                     let due_at = draft.due_at;
                     self.cancel_attempts(&draft.cancels);
                     for start in draft.starts {
@@ -139,8 +136,7 @@ impl Session<'_> {
         now: Timestamp,
     ) -> ExecutionCommand {
         let step = finished.step.clone();
-        let cancelled_for = self.running.get(&step).and_then(|running| running.cancelled_for);
-        let error = match finished.end(cancelled_for) {
+        let error = match finished.end() {
             End::Completed { output, counts } => {
                 return ExecutionCommand::CompleteStep {
                     step,

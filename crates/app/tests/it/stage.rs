@@ -20,7 +20,8 @@ use flexcore_domain::{ExecutionId, ExecutionStatus, StepId, execution::Execution
 use flexcore_eventsourcing::{Append, Hash, RecordedEvent, StreamName, Timestamp};
 use flexcore_pipeline_file::{load_pipeline, load_project};
 use flexcore_ports::{
-    AppendError, Appended, Clock, EventStore, Ids, LogHead, ReadFilter, Secrets, StoreError,
+    AppendError, Appended, Clock, EventStore, Ids, LogHead, LogVerifier, ReadFilter, Secrets,
+    StoreError,
     attempt::{
         AttemptContext, AttemptError, AttemptObserver, AttemptOutcome, CommandProgram,
         CommandRunner, CommandSettings, Progress, SyncRunner, SyncSettings,
@@ -243,7 +244,7 @@ impl Stage {
                 inner: self.store.events(),
                 left: AtomicI64::new(appends),
             }),
-            verifier: self.store.verifier(),
+            verifier: Arc::new(self.store.verifier()),
             views: self.store.views(),
             clock: clock.clone(),
             ids: self.ids.clone(),

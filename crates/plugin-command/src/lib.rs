@@ -1,0 +1,20 @@
+//! Runs one attempt of a `command` step: a program or a script, as a process tree of the launcher.
+//!
+//! The attempt gets a private folder (`FLEXCORE_WORK`), and a file in it for its output
+//! (`FLEXCORE_OUTPUT`, JSON). What it prints goes to the attempt's log line by line. No process of
+//! it is alive when the attempt has ended, however it ended.
+//!
+//! # What it must not know
+//!
+//! Templates, retries, deadlines, events: settings come in rendered, a deadline is a cancel, and the
+//! outcome is a value. It spawns nothing itself; that is the launcher's.
+//!
+//! # How to add a way to say what to run
+//!
+//! Add a variant to `ports::attempt::CommandProgram` and its argument list to `invocation`.
+
+mod invocation;
+mod result;
+mod runner;
+
+pub use runner::LauncherCommandRunner;

@@ -1,0 +1,178 @@
+//! One attempt from its folder to its outcome.
+
+use std::{
+    fs::{DirBuilder, Permissions},
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    },
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use flexcore_ports::{
+    AttemptLog, LogSource,
+    attempt::{AttemptContext, AttemptOutcome, CommandRunner, CommandSettings},
+};
+use flexcore_sandbox::{ExitStatus, LastLines, Launcher, SpawnError, Spawned, read_lines};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    invocation::{InvocationError, output_file, request},
+    result::{OutputError, outcome, read_output, refused},
+};
+
+/// Runs `command` steps as process trees of a [`Launcher`].
+#[derive(Debug, Clone)]
+pub struct LauncherCommandRunner {
+    launcher: Launcher,
+}
+
+impl LauncherCommandRunner {
+    /// A runner whose processes `launcher` spawns.
+    pub const fn new(launcher: Launcher) -> Self {
+        Self { launcher }
+    }
+}
+
+/// Why an attempt did not begin.
+#[derive(Debug, thiserror::Error)]
+enum BeginError {
+    #[error(transparent)]
+    Invocation(#[from] InvocationError),
+    #[error("cannot make the attempt's folder {folder}")]
+    WorkFolder { folder: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}
+
+#[async_trait]
+impl CommandRunner for LauncherCommandRunner {
+    async fn run(
+        &self,
+        context: AttemptContext,
+        settings: CommandSettings,
+        cancel: CancellationToken,
+    ) -> AttemptOutcome {
+        if cancel.is_cancelled() {
+            return AttemptOutcome::Cancelled;
+        }
+        let outcome = match self.begin(&context, &settings).await {
+            Ok(spawned) => watch(&context, &settings, spawned, cancel).await,
+            Err(error) => refused(&error),
+        };
+        remove_folder(&context).await;
+        outcome
+    }
+}
+
+impl LauncherCommandRunner {
+    async fn begin(
+        &self,
+        context: &AttemptContext,
+        settings: &CommandSettings,
+    ) -> Result<Spawned, BeginError> {
+        let request = request(context, settings)?;
+        let folder = &context.work_folder;
+        make_private_folder(folder)
+            .map_err(|source| BeginError::WorkFolder { folder: folder.clone(), source })?;
+        Ok(self.launcher.spawn(request).await?)
+    }
+}
+
+/// Makes the folder and those above it; itself only for its owner.
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // It may be there already, from an attempt that was lost before it was counted.
+    std::fs::set_permissions(folder, Permissions::from_mode(0o700))
+}
+
+async fn remove_folder(context: &AttemptContext) {
+    match tokio::fs::remove_dir_all(&context.work_folder).await {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => {
+            let folder = context.work_folder.display();
+            let text = format!("cannot remove the attempt's folder {folder}: {error}");
+            context.log.line(LogSource::Runner, &text);
+        }
+    }
+}
+
+/// Waits for the program's end or a cancel, and reads what it prints meanwhile.
+async fn watch(
+    context: &AttemptContext,
+    settings: &CommandSettings,
+    Spawned { process, stdout, stderr, stdin: _ }: Spawned,
+    cancel: CancellationToken,
+) -> AttemptOutcome {
+    let stdout = tokio::spawn(log_output(
+        stdout,
+        settings.max_log_line,
+        LogSource::Stdout,
+        Arc::clone(&context.log),
+    ));
+    let stderr = tokio::spawn(log_output(
+        stderr,
+        settings.max_log_line,
+        LogSource::Stderr,
+        Arc::clone(&context.log),
+    ));
+    let status = tokio::select! {
+        // A program that has ended when the cancel comes has ended by itself.
+        biased;
+        status = process.wait() => Some(status),
+        () = cancel.cancelled() => {
+            process.stop(context.grace).await;
+            None
+        }
+    };
+    // The tree is gone, so both pipes end.
+    let _ = stdout.await;
+    let tail = stderr.await.unwrap_or_default();
+    match status {
+        Some(status) => {
+            outcome(settings, status, output_after(status, settings, context).await, tail)
+        }
+        None => AttemptOutcome::Cancelled,
+    }
+}
+
+/// The output of a successful attempt; that of another is of no interest.
+async fn output_after(
+    status: ExitStatus,
+    settings: &CommandSettings,
+    context: &AttemptContext,
+) -> Result<Option<Value>, OutputError> {
+    match status {
+        ExitStatus::Code(code) if settings.ok_exit_codes.contains(&code) => {
+            let file = output_file(&context.work_folder);
+            let read = tokio::task::spawn_blocking(move || read_output(&file)).await;
+            read.expect("reading the output does not panic and is not aborted")
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Logs each line and returns the last ones.
+async fn log_output(
+    output: OwnedFd,
+    max_line: usize,
+    source: LogSource,
+    log: Arc<dyn AttemptLog>,
+) -> Vec<String> {
+    let mut last = LastLines::default();
+    let read = read_lines(output, max_line, |line| {
+        log.line(source, line);
+        last.push(line);
+    })
+    .await;
+    if let Err(error) = read {
+        let text = format!("cannot read the command's {}: {error}", source.as_str());
+        log.line(LogSource::Runner, &text);
+    }
+    last.into_lines()
+}

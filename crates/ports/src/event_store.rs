@@ -80,14 +80,15 @@ pub struct LogHead {
 }
 
 /// A stored state of an aggregate, so that a long stream need not be folded from its beginning.
+///
+/// The store binds it to the history that it was folded from, so that it is never used with
+/// another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// The stream.
     pub stream: StreamName,
     /// How many events are folded in.
     pub version: u64,
-    /// The stream's head hash at that version: a snapshot of another history is never used.
-    pub head: Hash,
     /// The version of the payload's form.
     pub schema_version: u16,
     /// The state.
@@ -113,7 +114,8 @@ pub trait EventStore: Send + Sync {
     /// [`AppendError`].
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
-    /// At most `limit` events of a stream, from `from_version` (1 is the first) on.
+    /// At most `limit` events (a store may hold `limit` to 10,000) of a stream, from
+    /// `from_version` (1 is the first) on. Fewer than that are all that there were.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -124,7 +126,8 @@ pub trait EventStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError>;
 
-    /// At most `limit` events of the whole log after position `after`, in order.
+    /// At most `limit` events (a store may hold `limit` to 10,000) of the whole log after position
+    /// `after`, in order. Fewer than that are all that there were.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -161,16 +164,17 @@ pub trait EventStore: Send + Sync {
 /// Snapshots of aggregates.
 #[async_trait]
 pub trait Snapshots: Send + Sync {
-    /// The newest snapshot of a stream whose head hash is that of the stream at its version.
+    /// The snapshot of a stream; `None` if there is none, or none of the history that the log
+    /// holds now.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn load(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError>;
 
-    /// Stores a snapshot; an older one of the stream is dropped.
+    /// Stores a snapshot in place of an older one of its stream.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; also if the stream has fewer events than the snapshot says.
     async fn save(&self, snapshot: Snapshot) -> Result<(), StoreError>;
 }
 

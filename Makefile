@@ -1,0 +1,89 @@
+# The one entry. `make` alone lists the verbs; anything longer than a line or two lives in scripts/ or crates/xtask.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# A verb's steps are in an order.
+.NOTPARALLEL:
+
+# On CI (which sets CI=true) nextest repeats every failure at the end.
+NEXTEST := cargo nextest run --profile $(if $(CI),ci,default)
+
+##@ Use
+
+.PHONY: help
+help: ## list the verbs
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## build what is missing and run the example pipeline
+	@scripts/demo.sh
+
+.PHONY: build
+build: ## build the binary, target/release/flexcore
+	cargo build --release --package flexcore
+
+.PHONY: run
+run: ## build and run the binary: make run ARGS="run FILE"
+	cargo run --release --package flexcore -- $(ARGS)
+
+##@ Test
+
+.PHONY: setup
+setup: ## install what the tests need and this machine lacks
+	@scripts/setup.sh
+
+.PHONY: test
+test: setup ## set up, then every check of the layout and every test
+	cargo xtask check
+	cargo test --quiet --workspace --doc
+	$(NEXTEST) --workspace
+
+.PHONY: test-unit
+test-unit: setup ## the tests inside the crates
+	$(NEXTEST) --workspace --lib --bins
+
+.PHONY: test-integration
+test-integration: setup ## the tests that run real processes and files
+	$(NEXTEST) --workspace --test '*'
+
+.PHONY: benchmark
+benchmark: ## measure, each number beside its limit: make benchmark [ONLY=group]
+	cargo build --release --package flexcore
+	cargo run --release --package flexcore-benchmark -- $(ONLY)
+
+.PHONY: coverage-html
+coverage-html: setup ## run the tests with coverage, into target/llvm-cov/html
+	scripts/coverage.sh
+
+##@ Keep in order
+
+.PHONY: check
+check: ## compile everything, fast
+	cargo check --workspace --all-targets
+
+.PHONY: format
+format: ## format the code
+	cargo fmt --all
+
+.PHONY: lint
+lint: ## formatting, clippy, walls, layers, sizes
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+	cargo xtask check
+	@if cargo deny --version >/dev/null 2>&1; then \
+	  cargo deny --log-level error check bans licenses sources; \
+	else \
+	  echo "cargo-deny is not installed: third-party licences and sources were not checked (make security does)"; \
+	fi
+
+.PHONY: security
+security: ## audit the dependencies: bans, licences, sources, advisories
+	scripts/security.sh
+
+.PHONY: validate
+validate: lint test ## everything that must hold before a merge: lint, tests, generated files, documentation
+	cargo xtask check-schemas
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet

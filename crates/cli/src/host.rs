@@ -1,0 +1,185 @@
+//! What only the binary can do: it knows the adapters, the command line does not.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use flexcore_api::{CommandEnvelope, ErrorBody};
+use flexcore_app::{CommandBus, Discovery, QueryBus, Runner, Services};
+use flexcore_pipeline_file::Project;
+use serde_json::Value;
+use thiserror::Error;
+
+/// The process and the machine around a verb, as the binary wires them.
+#[async_trait]
+pub trait Host: Send + Sync {
+    /// The environment of the process.
+    fn environment(&self) -> &BTreeMap<String, String>;
+
+    /// The working directory of the process; relative paths on the command line start here.
+    fn current_folder(&self) -> &Path;
+
+    /// The native connectors.
+    fn connectors(&self) -> Vec<ConnectorDescription>;
+
+    /// Runs a native connector as the Singer program that it is, on the standard streams of this
+    /// process. Blocks until its end.
+    fn run_connector(&self, name: &str, arguments: Vec<OsString>) -> ExitCode;
+
+    /// Opens the store of a place to write: takes its lock, makes the folder if there is none,
+    /// starts the launcher and answers the control socket until the writer is closed. `purpose`
+    /// is what others are told who are refused meanwhile, for example ``run of `flights` ``.
+    ///
+    /// # Errors
+    /// [`HostErrorKind::Held`] if another process writes; the others as their kinds say.
+    async fn write(&self, place: &Place, purpose: &str) -> Result<Writer, HostError>;
+
+    /// Opens the store of a place to read, beside a live writer or alone, with views that are as
+    /// new as the log.
+    ///
+    /// # Errors
+    /// [`HostErrorKind::Absent`] if nothing was ever written there; nothing is made then.
+    async fn read(&self, place: &Place) -> Result<Reader, HostError>;
+
+    /// Sends a command to the live writer of a place; `None` if there is none, and the caller may
+    /// open the store itself. The inner result is the command's.
+    ///
+    /// # Errors
+    /// [`HostError`] if there is a writer and it cannot be talked to.
+    async fn send(
+        &self,
+        place: &Place,
+        envelope: CommandEnvelope,
+    ) -> Result<Option<Result<Value, ErrorBody>>, HostError>;
+
+    /// The catalog of a sync step's tap: its discovery with the step's `select`, `metadata` and
+    /// `schema` applied. Nothing is recorded and the store is not locked.
+    ///
+    /// # Errors
+    /// [`HostError`] if the settings cannot be rendered or the tap cannot discover.
+    async fn discover(&self, place: &Place, discovery: Discovery) -> Result<Value, HostError>;
+}
+
+/// What a native connector is, for a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorDescription {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub description: &'static str,
+}
+
+/// A project and the store that belongs to it.
+#[derive(Debug)]
+pub struct Place {
+    /// The project; one without a `flexcore.yaml` is empty but for its root.
+    pub project: Project,
+    /// The folder of the embedded store: `.flexcore` in the project root unless chosen otherwise.
+    /// Need not exist.
+    pub state_folder: PathBuf,
+}
+
+/// A store that is open to write. Only one process has it at a time.
+pub struct Writer {
+    /// What handlers and the runner are given; here for its ports.
+    pub services: Arc<Services>,
+    /// Takes commands.
+    pub commands: CommandBus,
+    /// Takes queries.
+    pub queries: QueryBus,
+    /// Drives executions.
+    pub runner: Runner,
+    /// Lets go of the store.
+    pub closing: Box<dyn CloseStore>,
+}
+
+impl Writer {
+    /// Ends every process of the launcher, writes out the log and releases the lock.
+    ///
+    /// # Errors
+    /// [`HostError`] if the store did not close cleanly; what was appended is durable all the same.
+    pub async fn close(self) -> Result<(), HostError> {
+        let Self { services, commands, queries, runner, closing } = self;
+        drop((services, commands, queries, runner));
+        closing.close().await
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+/// The end of a [`Writer`].
+#[async_trait]
+pub trait CloseStore: Send {
+    /// Ends every process of the launcher, writes out the log and releases the lock.
+    ///
+    /// # Errors
+    /// [`HostError`] if the store did not close cleanly.
+    async fn close(self: Box<Self>) -> Result<(), HostError>;
+}
+
+/// A store that is open to read.
+#[derive(Debug)]
+pub struct Reader {
+    /// Here for its ports: the logs of attempts.
+    pub services: Arc<Services>,
+    /// Takes queries.
+    pub queries: QueryBus,
+}
+
+/// What kept the host from doing what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct HostError {
+    /// What kind of failure it is; decides the exit code.
+    pub kind: HostErrorKind,
+    /// Stable code, with a page in `docs/errors`.
+    pub code: &'static str,
+    /// What happened and where.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Kinds of [`HostError`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostErrorKind {
+    /// Another process writes this store.
+    Held {
+        /// Its process id, if it could be told.
+        pid: Option<u32>,
+        /// What it does, in its own words.
+        purpose: Option<String>,
+    },
+    /// There is no store there yet.
+    Absent,
+    /// The store was written by a newer version.
+    NewerVersion,
+    /// The folder cannot be written.
+    ReadOnly,
+    /// What was asked for is not possible with these settings, for example a tap that is not
+    /// there; the store is fine.
+    Refused,
+    /// Anything else of the store or the system.
+    Failed,
+}
+
+impl HostError {
+    /// The form in which callers see it.
+    pub fn body(&self) -> ErrorBody {
+        ErrorBody {
+            code: self.code.to_owned(),
+            message: self.message.clone(),
+            hint: self.hint.clone(),
+        }
+    }
+}

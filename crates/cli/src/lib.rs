@@ -1,0 +1,47 @@
+//! The command line: arguments to commands and queries, replies to text or JSON.
+//!
+//! ```text
+//! argv ─ parse ─▶ Cli ─ execute ─▶ verb ─▶ bus (through Host) ─▶ reply ─▶ text or JSON ─▶ exit code
+//! ```
+//!
+//! Each verb has a file in `verb/` with its arguments as a clap struct and the function that
+//! carries it out; what replies look like as text is in `text/`, what a run shows while it goes on
+//! is in `progress/`. Standard output carries results only, one JSON document (or JSON Lines where
+//! a verb follows something) under `--output json`; everything else goes to standard error.
+//!
+//! # What this crate must not know
+//!
+//! Any adapter. What only the binary can do (open the store, talk to a live writer, run a
+//! connector) comes in through [`Host`], the standard streams through [`Terminal`]; the
+//! environment and the working directory are the host's too. Decisions belong to `app` and the
+//! domain: a verb translates, sends and shows.
+//!
+//! # How to add a verb
+//!
+//! Write `verb/<name>.rs` with its arguments and its `execute`, name it in the enum of `verb.rs`,
+//! put the text form of its reply in `text/`, and test both there: arguments by parsing them, text
+//! by a snapshot.
+
+mod address;
+mod arguments;
+mod drive;
+mod exit;
+mod failure;
+mod host;
+mod interrupt;
+mod output;
+mod place;
+mod progress;
+mod report;
+mod session;
+mod terminal;
+mod text;
+mod verb;
+
+pub use arguments::{Cli, parse};
+pub use exit::Exit;
+pub use host::{
+    CloseStore, ConnectorDescription, Host, HostError, HostErrorKind, Place, Reader, Writer,
+};
+pub use session::execute;
+pub use terminal::Terminal;

@@ -1,0 +1,194 @@
+//! Which project, which store, which environment, which pipeline.
+
+use std::path::{Path, PathBuf};
+
+use flexcore_domain::EnvironmentName;
+use flexcore_pipeline_file::{
+    Diagnostics, LoadedPipeline, PROJECT_FILE, Project, ResolvedPipeline, find_pipeline,
+    load_pipeline, load_project, project_root, resolve,
+};
+
+use crate::{
+    Place,
+    failure::{Code, Failure},
+    session::Session,
+};
+
+/// The folder of the embedded store in a project.
+pub(crate) const STATE_FOLDER: &str = ".flexcore";
+
+/// Settings that this program cannot do without, as variables that would turn them off.
+const INDISPENSABLE: [(&str, &str); 2] = [
+    ("FLEXCORE_EVENT_STORE_ENABLED", "every execution is a stream of events in the store"),
+    ("FLEXCORE_CQRS_ENABLED", "every command and query goes over its bus"),
+];
+
+/// A project with its store and the environment that was chosen.
+#[derive(Debug)]
+pub(crate) struct Located {
+    pub(crate) place: Place,
+    pub(crate) environment: EnvironmentName,
+}
+
+/// A pipeline file with its project.
+#[derive(Debug)]
+pub(crate) struct LocatedPipeline {
+    pub(crate) located: Located,
+    pub(crate) pipeline: LoadedPipeline,
+}
+
+impl LocatedPipeline {
+    /// The pipeline with the settings of the environment that was chosen.
+    pub(crate) fn resolve(&self) -> Result<ResolvedPipeline, Failure> {
+        let document = &self.pipeline.definition.document;
+        resolve(document, &self.located.environment)
+            .map_err(|error| Failure::new(Code::Setting, error.to_string()))
+    }
+}
+
+impl Session<'_> {
+    /// The project of the working directory. A store that is named and lies in a project, where it
+    /// is called `.flexcore`, brings its project along: steps run where they ran before.
+    pub(crate) fn here(&self) -> Result<Located, Failure> {
+        let folder = self.host.current_folder();
+        let store = self.options.store.as_deref().map(|store| folder.join(store));
+        let in_project = store.filter(|store| store.ends_with(STATE_FOLDER));
+        let folder = in_project.as_deref().and_then(Path::parent).unwrap_or(folder);
+        self.around(&folder.join(PROJECT_FILE))
+    }
+
+    /// A pipeline by the path of its file, or by its name in the project of the working directory.
+    /// Its warnings are shown.
+    pub(crate) fn pipeline(&self, file_or_name: &str) -> Result<LocatedPipeline, Failure> {
+        let path = self.host.current_folder().join(file_or_name);
+        let (located, file) = if is_path(file_or_name) || path.is_file() {
+            (self.around(&path)?, path)
+        } else {
+            let located = self.here()?;
+            let file = find_pipeline(&located.place.project, file_or_name)?;
+            (located, file)
+        };
+        let pipeline = self.load(&file, &located.place.project)?;
+        for warning in &pipeline.warnings {
+            self.output.note(&warning.to_string());
+        }
+        Ok(LocatedPipeline { located, pipeline })
+    }
+
+    /// A pipeline file, checked in full.
+    pub(crate) fn load(
+        &self,
+        file: &Path,
+        project: &Project,
+    ) -> Result<LoadedPipeline, Diagnostics> {
+        let connectors: Vec<&str> =
+            self.host.connectors().iter().map(|connector| connector.name).collect();
+        load_pipeline(file, project, &connectors)
+    }
+
+    /// The project that a file belongs to.
+    pub(crate) fn around(&self, file: &Path) -> Result<Located, Failure> {
+        let project = load_project(&project_root(file))?;
+        self.refuse_indispensable(&project)?;
+        let chosen = self.variable(&project, "FLEXCORE_ENVIRONMENT");
+        let environment =
+            project.environment(self.options.environment.as_deref(), chosen.as_deref())?;
+        let state_folder = self.state_folder(&project, &environment)?;
+        Ok(Located { place: Place { project, state_folder }, environment })
+    }
+
+    /// A variable of the process, else of the project's `.env`.
+    fn variable(&self, project: &Project, name: &str) -> Option<String> {
+        let of_file = || project.dotenv.iter().rev().find(|(key, _)| key == name).map(|(_, v)| v);
+        let value = self.host.environment().get(name).or_else(of_file)?;
+        (!value.is_empty()).then(|| value.clone())
+    }
+
+    fn refuse_indispensable(&self, project: &Project) -> Result<(), Failure> {
+        for (name, reason) in INDISPENSABLE {
+            let off = self.variable(project, name);
+            if off.is_some_and(|value| ["false", "0", "off", "no"].contains(&value.as_str())) {
+                let message =
+                    format!("{name} turns off what there is no FlexCore without: {reason}");
+                return Err(Failure::new(Code::Setting, message).hint(format!("unset {name}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Flag over environment over project file over default.
+    fn state_folder(
+        &self,
+        project: &Project,
+        environment: &EnvironmentName,
+    ) -> Result<PathBuf, Failure> {
+        let flag = self.options.store.clone();
+        if let Some(store) = flag.or_else(|| self.variable(project, "FLEXCORE_STORE")) {
+            return store_folder(&store, self.host.current_folder(), &project.root);
+        }
+        let host = |name: &str| self.variable(project, name);
+        match project.store(environment, &host)? {
+            Some(store) => store_folder(&store, &project.root, &project.root),
+            None => Ok(project.root.join(STATE_FOLDER)),
+        }
+    }
+}
+
+/// Whether a text is meant as a path rather than as a pipeline's name, which has neither slashes
+/// nor dots.
+fn is_path(text: &str) -> bool {
+    text.contains(['/', '\\', '.'])
+}
+
+/// The folder of a store that is named by a path or a URL; relative paths start at `base`.
+fn store_folder(store: &str, base: &Path, root: &Path) -> Result<PathBuf, Failure> {
+    let path = match store.split_once(':') {
+        None if store == "sqlite" => return Ok(root.join(STATE_FOLDER)),
+        Some(("sqlite", "")) => return Ok(root.join(STATE_FOLDER)),
+        Some(("sqlite", path)) => path.strip_prefix("//").unwrap_or(path),
+        Some(("file", path)) if path.starts_with("//") => &path[2..],
+        Some((scheme, rest)) if rest.starts_with("//") => {
+            let message = format!("a store of kind `{scheme}` is not supported yet");
+            return Err(Failure::new(Code::StoreKind, message)
+                .hint("leave `store` out, or give the path of a folder for the embedded store"));
+        }
+        _ => store,
+    };
+    Ok(base.join(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(store: &str) -> Result<PathBuf, Failure> {
+        store_folder(store, Path::new("/base"), Path::new("/root"))
+    }
+
+    #[test]
+    fn a_store_is_a_path_or_a_url() {
+        assert_eq!(folder("sqlite").unwrap(), Path::new("/root/.flexcore"));
+        assert_eq!(folder("state").unwrap(), Path::new("/base/state"));
+        assert_eq!(folder("/state").unwrap(), Path::new("/state"));
+        assert_eq!(folder("sqlite:state").unwrap(), Path::new("/base/state"));
+        assert_eq!(folder("sqlite:///state").unwrap(), Path::new("/state"));
+        assert_eq!(folder("file:///state").unwrap(), Path::new("/state"));
+        assert_eq!(folder("odd:name").unwrap(), Path::new("/base/odd:name"));
+    }
+
+    #[test]
+    fn stores_of_other_kinds_are_refused_by_name() {
+        for store in ["postgres://db/flexcore", "postgresql://db", "mysql://db"] {
+            let Err(Failure::Error { exit, body }) = folder(store) else { panic!("{store}") };
+            let scheme = store.split(':').next().unwrap();
+            assert_eq!(exit, crate::Exit::Refused);
+            assert!(body.message.contains(scheme) && body.message.contains("not supported yet"));
+        }
+    }
+
+    #[test]
+    fn names_of_pipelines_are_no_paths() {
+        assert!(!is_path("flights") && !is_path("sales-to_warehouse"));
+        assert!(is_path("flights.yaml") && is_path("pipelines/flights") && is_path("./flights"));
+    }
+}

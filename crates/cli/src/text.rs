@@ -1,0 +1,32 @@
+//! Replies as text for people. Pure: a value and a style in, a string out.
+
+mod bookmark;
+mod builder;
+mod catalog;
+mod event;
+mod execution;
+mod failure;
+mod graph;
+mod log;
+mod mermaid;
+mod pipeline;
+mod plan;
+mod quantity;
+mod style;
+mod table;
+
+pub(crate) use bookmark::{bookmark_list_text, bookmark_text, difference_text};
+pub(crate) use catalog::catalog_text;
+pub(crate) use event::{event_page_text, event_text, statistics_text, verify_text};
+#[cfg(test)]
+pub(crate) use execution::tests as execution_tests;
+pub(crate) use execution::{execution_page_text, execution_text, first_error_text, summary_text};
+pub(crate) use failure::failure_text;
+pub(crate) use graph::graph_text;
+pub(crate) use log::{error_report_text, log_heading, log_line_text};
+pub(crate) use mermaid::mermaid;
+pub(crate) use pipeline::{pipeline_page_text, pipeline_text};
+pub(crate) use plan::plan_text;
+pub(crate) use quantity::{bytes_text, count_text, duration_text};
+pub(crate) use style::Style;
+pub(crate) use table::{Align, Table, printable};

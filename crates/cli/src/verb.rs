@@ -1,0 +1,83 @@
+//! The verbs: a file each.
+
+mod bookmark;
+mod catalog;
+mod completions;
+mod events;
+mod execution;
+mod init;
+mod logs;
+mod pipeline;
+mod plan;
+mod plugin;
+mod run;
+mod schema;
+mod select;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+#[cfg(test)]
+pub(crate) use {plugin::PluginVerb, run::OnUnfinished};
+
+use crate::{failure::Failure, session::Session};
+
+/// What FlexCore is asked to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run a pipeline to its end
+    Run(run::RunArguments),
+    /// Check pipeline files and their project without running anything
+    Validate(validate::ValidateArguments),
+    /// Show what a run would do: the DAG, the settings and where each comes from, streams,
+    /// bookmarks
+    Plan(plan::PlanArguments),
+    /// Show what the steps of an execution wrote
+    Logs(logs::LogsArguments),
+    /// Pipelines that the store knows
+    #[command(subcommand)]
+    Pipeline(pipeline::PipelineVerb),
+    /// Executions: what ran, how it went, cancel, retry
+    #[command(subcommand)]
+    Execution(execution::ExecutionVerb),
+    /// Show which streams and fields a sync selects from its tap's catalog
+    Select(select::SelectArguments),
+    /// Bookmarks: how far each sync got
+    #[command(subcommand)]
+    Bookmark(bookmark::BookmarkVerb),
+    /// The event log: read it, follow it, prove it
+    #[command(subcommand)]
+    Events(events::EventsVerb),
+    /// Plugins
+    #[command(subcommand)]
+    Plugin(plugin::PluginVerb),
+    /// Write a starter project that runs as it is
+    Init(init::InitArguments),
+    /// Print the completions of a shell
+    Completions(completions::CompletionsArguments),
+    /// Print the JSON Schema of pipeline or project files, for editors
+    Schema(schema::SchemaArguments),
+}
+
+impl Verb {
+    /// Carries it out.
+    pub(crate) async fn execute(self, session: &Session<'_>) -> Result<ExitCode, Failure> {
+        let exit = match self {
+            Self::Run(arguments) => arguments.execute(session).await,
+            Self::Validate(arguments) => arguments.execute(session),
+            Self::Plan(arguments) => arguments.execute(session).await,
+            Self::Logs(arguments) => arguments.execute(session).await,
+            Self::Pipeline(verb) => verb.execute(session).await,
+            Self::Execution(verb) => verb.execute(session).await,
+            Self::Select(arguments) => arguments.execute(session).await,
+            Self::Bookmark(verb) => verb.execute(session).await,
+            Self::Events(verb) => verb.execute(session).await,
+            Self::Plugin(verb) => return verb.execute(session),
+            Self::Init(arguments) => arguments.execute(session),
+            Self::Completions(arguments) => arguments.execute(session),
+            Self::Schema(arguments) => arguments.execute(session),
+        };
+        exit.map(ExitCode::from)
+    }
+}

@@ -1,0 +1,117 @@
+//! `flexcore execution list|show|cancel|retry`
+
+use clap::Subcommand;
+use flexcore_api::{
+    CancelExecution, ExecutionPage, GetExecution, ListExecutions, RetryExecution, Written,
+};
+use flexcore_domain::{ExecutionId, ExecutionStatus};
+
+use super::run::parse_id;
+use crate::{
+    Exit, Writer,
+    drive::Ended,
+    failure::Failure,
+    place::Located,
+    session::Session,
+    text::{Style, execution_page_text, execution_text},
+};
+
+/// Verbs of executions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExecutionVerb {
+    /// List executions, newest first
+    List(ListExecutions),
+    /// Show an execution, its steps and everything that happened
+    Show(GetExecution),
+    /// Ask for the end of an execution
+    Cancel(CancelExecution),
+    /// Run again what did not complete in an execution that failed or was cancelled
+    Retry(RetryExecution),
+}
+
+impl ExecutionVerb {
+    pub(super) async fn execute(self, session: &Session<'_>) -> Result<Exit, Failure> {
+        let located = session.here()?;
+        match self {
+            Self::List(query) => {
+                let page = match session.read_if_there(&located.place).await? {
+                    Some(reader) => session.ask(&reader, query).await?,
+                    None => ExecutionPage { items: vec![], next: None },
+                };
+                session.output.result(&page, execution_page_text)?;
+                Ok(Exit::Completed)
+            }
+            Self::Show(query) => {
+                let reader = session.host.read(&located.place).await?;
+                let view = session.ask(&reader, query).await?;
+                session.output.result(&view, execution_text)?;
+                Ok(Exit::Completed)
+            }
+            Self::Cancel(command) => cancel(session, &located, command).await,
+            Self::Retry(command) => retry(session, &located, command).await,
+        }
+    }
+}
+
+/// A live writer ends the execution itself. Without one the wish alone would end nothing: the
+/// execution is driven to its end here, which is quick, because nothing is started any more.
+async fn cancel(
+    session: &Session<'_>,
+    located: &Located,
+    command: CancelExecution,
+) -> Result<Exit, Failure> {
+    if let Some(written) = session.send(&located.place, &command).await? {
+        session.output.result(&written, |_: &Written, _| "cancellation requested\n".to_owned())?;
+        return Ok(Exit::Completed);
+    }
+    // A store that is not there has nothing to cancel, and none is made.
+    drop(session.host.read(&located.place).await?);
+    let writer = session.host.write(&located.place, "cancelling an execution").await?;
+    let exit = async {
+        let execution = resolve(session, &writer, &command.execution).await?;
+        let command = CancelExecution { execution: execution.to_string(), ..command };
+        let written = writer.commands.execute(&session.context, command).await?;
+        match session.drive(&writer, execution).await? {
+            Ended::With(ExecutionStatus::Cancelled) => {
+                let text = |_: &Written, _: Style| format!("{execution} cancelled\n");
+                session.output.result(&written, text)?;
+                Ok(Exit::Completed)
+            }
+            ended => session.conclude(&writer, located, execution, ended).await,
+        }
+    };
+    let exit = exit.await;
+    session.close(writer).await;
+    exit
+}
+
+async fn retry(
+    session: &Session<'_>,
+    located: &Located,
+    command: RetryExecution,
+) -> Result<Exit, Failure> {
+    // A store that is not there has nothing to retry, and none is made.
+    drop(session.host.read(&located.place).await?);
+    let writer = session.host.write(&located.place, "retrying an execution").await?;
+    let exit = async {
+        let execution = resolve(session, &writer, &command.execution).await?;
+        let command = RetryExecution { execution: execution.to_string() };
+        writer.commands.execute(&session.context, command).await?;
+        let ended = session.drive(&writer, execution).await?;
+        session.conclude(&writer, located, execution, ended).await
+    };
+    let exit = exit.await;
+    session.close(writer).await;
+    exit
+}
+
+/// The execution that a text names: an id, a unique prefix or `last`. What follows must mean the
+/// same one.
+async fn resolve(
+    session: &Session<'_>,
+    writer: &Writer,
+    text: &str,
+) -> Result<ExecutionId, Failure> {
+    let query = GetExecution { execution: text.to_owned() };
+    parse_id(&writer.queries.ask(&session.context, query).await?.id)
+}

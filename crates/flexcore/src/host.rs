@@ -1,0 +1,183 @@
+//! The process and the machine, as the command line sees them.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use flexcore_api::{CommandEnvelope, ErrorBody};
+use flexcore_app::{DiscoverPorts, Discovery, RunnerOptions, discover};
+use flexcore_cli::{ConnectorDescription, Host, HostError, HostErrorKind, Place, Reader, Writer};
+use flexcore_ports::Ids;
+use flexcore_sync::{PumpSyncRunner, SyncOptions};
+use serde_json::Value;
+
+use crate::{
+    clock::{RandomIds, SystemClock},
+    control::{self, Answer, Request},
+    paths::StatePaths,
+    reader, writer,
+};
+
+/// How long the processes of an attempt may take to end after they were asked to: a target that
+/// was asked to end still writes out what it holds.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// This process on this machine.
+#[derive(Debug)]
+pub(crate) struct BinaryHost {
+    environment: BTreeMap<String, String>,
+    current_folder: PathBuf,
+    executable: PathBuf,
+}
+
+impl BinaryHost {
+    /// Reads the environment and the working directory, once.
+    pub(crate) fn of_this_process() -> Self {
+        let readable = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self {
+            environment: std::env::vars_os().filter_map(readable).collect(),
+            current_folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+            executable: std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into()),
+        }
+    }
+
+    /// The environment with what the project's `.env` adds.
+    pub(crate) fn environment_of(&self, place: &Place) -> BTreeMap<String, String> {
+        let mut environment: BTreeMap<String, String> =
+            place.project.dotenv.iter().cloned().collect();
+        environment.extend(self.environment.clone());
+        environment
+    }
+
+    pub(crate) fn runner_options(&self, place: &Place) -> RunnerOptions {
+        RunnerOptions {
+            node: format!("{}:{}", host_name(), std::process::id()),
+            project_root: place.project.root.clone(),
+            work_folder: StatePaths::new(&place.state_folder).work(),
+            executable: self.executable.clone(),
+            grace: GRACE,
+        }
+    }
+
+    pub(crate) fn sync_options(&self) -> SyncOptions {
+        let folder = self.environment.get("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty());
+        SyncOptions { runtime_folder: folder.map(PathBuf::from) }
+    }
+
+    /// The program that launchers are started from: this one, even after its file was replaced.
+    pub(crate) fn launcher_program() -> PathBuf {
+        "/proc/self/exe".into()
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Runs a native connector on this process's standard streams.
+pub(crate) fn run_connector(name: &str, arguments: Vec<OsString>) -> ExitCode {
+    let environment = flexcore_connectors::Environment::from_variables(std::env::vars_os());
+    flexcore_connectors::run(name, arguments, &environment)
+}
+
+/// A failure of the store or the system that has no kind of its own.
+pub(crate) fn failed(message: impl Into<String>) -> HostError {
+    HostError { kind: HostErrorKind::Failed, code: "FC0401", message: message.into(), hint: None }
+}
+
+#[async_trait]
+impl Host for BinaryHost {
+    fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
+    fn current_folder(&self) -> &Path {
+        &self.current_folder
+    }
+
+    fn connectors(&self) -> Vec<ConnectorDescription> {
+        let describe = |name: &'static str| {
+            let about = flexcore_connectors::about(name)?;
+            Some(ConnectorDescription { name, description: about.description })
+        };
+        flexcore_connectors::names().filter_map(describe).collect()
+    }
+
+    fn run_connector(&self, name: &str, arguments: Vec<OsString>) -> ExitCode {
+        run_connector(name, arguments)
+    }
+
+    async fn write(&self, place: &Place, purpose: &str) -> Result<Writer, HostError> {
+        writer::open(self, place, purpose).await
+    }
+
+    async fn read(&self, place: &Place) -> Result<Reader, HostError> {
+        reader::open(self, place).await
+    }
+
+    async fn send(
+        &self,
+        place: &Place,
+        envelope: CommandEnvelope,
+    ) -> Result<Option<Result<Value, ErrorBody>>, HostError> {
+        let request = Request::Command(envelope);
+        let answer = control::ask(&place.state_folder, &request).await.map_err(|error| {
+            failed(format!(
+                "the process that writes {} does not answer: {error}",
+                place.state_folder.display()
+            ))
+        })?;
+        Ok(answer.map(|answer| match answer {
+            Answer::Reply(reply) => Ok(reply),
+            Answer::Error(error) => Err(error),
+        }))
+    }
+
+    async fn discover(&self, place: &Place, discovery: Discovery) -> Result<Value, HostError> {
+        let scratch =
+            Scratch::new(self).map_err(|error| failed(format!("no private folder: {error}")))?;
+        let launcher = writer::start_launcher(&scratch.0.join("launcher.lock")).await?;
+        let environment = Arc::new(self.environment_of(place));
+        let ports = DiscoverPorts {
+            syncs: Arc::new(PumpSyncRunner::new(launcher.clone(), self.sync_options())),
+            secrets: writer::secrets(place, &environment),
+            clock: Arc::new(SystemClock),
+            host_environment: environment,
+        };
+        let options =
+            RunnerOptions { work_folder: scratch.0.clone(), ..self.runner_options(place) };
+        let catalog = discover(&ports, &options, discovery).await;
+        launcher.shut_down().await;
+        catalog.map_err(|error| {
+            let body = error.body();
+            let (message, hint) = (body.message, body.hint);
+            HostError { kind: HostErrorKind::Refused, code: error.code(), message, hint }
+        })
+    }
+}
+
+/// A private folder for something that leaves nothing behind.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(host: &BinaryHost) -> std::io::Result<Self> {
+        let base = host.environment.get("TMPDIR").map_or("/tmp", String::as_str);
+        let folder = Path::new(base).join(format!("flexcore-{}", RandomIds.next().simple()));
+        rustix::fs::mkdir(&folder, rustix::fs::Mode::RWXU)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left would only be an empty folder of a program that is gone.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

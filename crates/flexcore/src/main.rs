@@ -1,0 +1,74 @@
+//! The one binary: configuration, wiring and lifecycle.
+//!
+//! Three programs in one file, told apart by their first arguments: the launcher (see `sandbox`), a
+//! native connector (`plugin run NAME --`), and everything else, the command line. Adapters are
+//! named here and nowhere else.
+
+mod clock;
+mod control;
+mod host;
+mod logging;
+mod paths;
+mod reader;
+mod writer;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use flexcore_cli::Terminal;
+use host::BinaryHost;
+
+fn main() -> ExitCode {
+    if let Some(code) = flexcore_sandbox::run_if_launcher(std::env::args_os()) {
+        return code;
+    }
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // A connector is spawned for every sync: it starts without a runtime and its threads.
+    if let Some((name, arguments)) = connector_of(&arguments) {
+        return host::run_connector(&name, arguments);
+    }
+    let mut terminal = Terminal::of_process();
+    let cli = match flexcore_cli::parse(&arguments, &mut terminal) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    logging::start(cli.log_level());
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the system gave no threads");
+            return ExitCode::from(5);
+        }
+    };
+    let host = BinaryHost::of_this_process();
+    runtime.block_on(flexcore_cli::execute(cli, &host, terminal))
+}
+
+/// `plugin run NAME [--] ARGS…`, if that is what the arguments say.
+fn connector_of(arguments: &[OsString]) -> Option<(String, Vec<OsString>)> {
+    let [_, plugin, run, name, rest @ ..] = arguments else {
+        return None;
+    };
+    if plugin != "plugin" || run != "run" || rest.first().is_none_or(|first| first != "--") {
+        return None;
+    }
+    Some((name.to_str()?.to_owned(), rest[1..].to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<OsString> {
+        text.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn a_connector_is_told_by_its_words() {
+        let found = connector_of(&words("flexcore plugin run tap-csv -- --config c.json"));
+        assert_eq!(found, Some(("tap-csv".to_owned(), words("--config c.json"))));
+        assert_eq!(connector_of(&words("flexcore run tap-csv -- x")), None);
+        assert_eq!(connector_of(&words("flexcore plugin run --help")), None);
+    }
+}

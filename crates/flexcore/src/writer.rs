@@ -1,0 +1,174 @@
+//! Opening a store to write, and everything that runs beside it.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use flexcore_app::{CommandBus, Ports, Projector, QueryBus, Runner, Services, Unobserved};
+use flexcore_artifacts::{FolderArtifacts, FolderLogs, LogOptions};
+use flexcore_cli::{CloseStore, HostError, Place, Writer};
+use flexcore_pipeline_file::SecretProvider as Configured;
+use flexcore_plugin_command::LauncherCommandRunner;
+use flexcore_ports::Secrets;
+use flexcore_sandbox::{IsolationPolicy, Launcher, LauncherOptions};
+use flexcore_secrets::{EnvSecrets, FileSecrets, ProvidedSecrets, SecretMask, SecretProvider};
+use flexcore_store_sqlite::{OpenMode, SqliteStore};
+use flexcore_sync::PumpSyncRunner;
+use tokio::task::JoinHandle;
+
+use crate::{
+    clock::{RandomIds, SystemClock},
+    control::ControlServer,
+    host::{BinaryHost, failed},
+    paths::StatePaths,
+    reader::store_error,
+};
+
+/// How long the launcher of an earlier run may take to end its processes.
+const LAUNCHER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The prefix of secrets in the environment where the project file names no provider.
+const SECRET_PREFIX: &str = "FLEXCORE_SECRET_";
+
+pub(crate) async fn open(
+    host: &BinaryHost,
+    place: &Place,
+    purpose: &str,
+) -> Result<Writer, HostError> {
+    let paths = StatePaths::new(&place.state_folder);
+    let mode = OpenMode::Writer { purpose: purpose.to_owned() };
+    let store =
+        SqliteStore::open(paths.folder(), mode, Arc::new(SystemClock)).map_err(store_error)?;
+    // The store's lock is ours: whatever an earlier run left behind is ended before anything runs.
+    let launcher = start_launcher(&paths.launcher_lock()).await?;
+    let environment = Arc::new(host.environment_of(place));
+    let parts = Parts::new(&paths, &store, place, &environment);
+    let artifacts = FolderArtifacts::new(paths.artifacts());
+    if let Err(error) = artifacts.remove_unfinished() {
+        tracing::warn!(%error, "unfinished artifacts are left behind");
+    }
+    let services = Arc::new(Services::writing(parts.ports));
+    let commands = CommandBus::new(Arc::clone(&services), Arc::new(Unobserved));
+    let queries = QueryBus::new(Arc::clone(&services), Arc::new(Unobserved));
+    let runner = Runner::new(
+        Arc::clone(&services),
+        Arc::new(LauncherCommandRunner::new(launcher.clone())),
+        Arc::new(PumpSyncRunner::new(launcher.clone(), host.sync_options())),
+        host.runner_options(place),
+    );
+    let control = ControlServer::listen(paths.folder(), Arc::clone(&services), commands.clone())
+        .map_err(|error| failed(format!("the control socket cannot be made: {error}")))?;
+    let projection = tokio::spawn(follow(Arc::clone(&services)));
+    let closing = Closing { store, launcher, control, projection, logs: parts.logs };
+    Ok(Writer { services, commands, queries, runner, closing: Box::new(closing) })
+}
+
+/// Keeps the views up to date while the store is open; a list asks for it besides.
+async fn follow(services: Arc<Services>) {
+    if let Err(error) = services.follow().await {
+        tracing::warn!(%error, "the views no longer follow the log");
+    }
+}
+
+/// The ports that writers and readers share.
+pub(crate) struct Parts {
+    pub(crate) ports: Ports,
+    pub(crate) logs: Arc<FolderLogs>,
+}
+
+impl Parts {
+    pub(crate) fn new(
+        paths: &StatePaths,
+        store: &SqliteStore,
+        place: &Place,
+        environment: &Arc<BTreeMap<String, String>>,
+    ) -> Self {
+        let secrets = secrets(place, environment);
+        let clock = Arc::new(SystemClock);
+        let logs =
+            FolderLogs::new(paths.logs(), secrets.mask(), clock.clone(), LogOptions::default());
+        let logs = Arc::new(logs);
+        let ports = Ports {
+            store: store.events(),
+            verifier: Arc::new(store.verifier()),
+            views: store.views(),
+            clock,
+            ids: Arc::new(RandomIds),
+            logs: Arc::clone(&logs) as Arc<dyn flexcore_ports::Logs>,
+            artifacts: Arc::new(FolderArtifacts::new(paths.artifacts())),
+            secrets,
+            host_environment: Arc::clone(environment),
+        };
+        Self { ports, logs }
+    }
+}
+
+/// The providers that the project file names, first hit wins; without any, the environment.
+pub(crate) fn secrets(place: &Place, environment: &BTreeMap<String, String>) -> Arc<dyn Secrets> {
+    let variables =
+        || environment.iter().map(|(name, value)| (name.clone().into(), value.clone().into()));
+    let provider = |configured: &Configured| -> Box<dyn SecretProvider> {
+        match configured {
+            Configured::Environment { prefix } => {
+                Box::new(EnvSecrets::new(prefix.clone(), variables()))
+            }
+            Configured::File { folder } => {
+                Box::new(FileSecrets::new(place.project.root.join(folder)))
+            }
+        }
+    };
+    let mut providers: Vec<_> = place.project.secrets.iter().map(provider).collect();
+    if providers.is_empty() {
+        providers.push(Box::new(EnvSecrets::new(SECRET_PREFIX, variables())));
+    }
+    Arc::new(ProvidedSecrets::new(providers, Arc::new(SecretMask::default())))
+}
+
+pub(crate) async fn start_launcher(lock: &Path) -> Result<Launcher, HostError> {
+    let options = LauncherOptions {
+        executable: BinaryHost::launcher_program(),
+        lock_path: lock.to_owned(),
+        lock_patience: LAUNCHER_PATIENCE,
+        environment: vec![],
+        isolation: IsolationPolicy::default(),
+    };
+    Launcher::start(options).await.map_err(|error| failed(chain(&error)))
+}
+
+/// An error and what caused it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// What a writer lets go of, in order.
+struct Closing {
+    store: SqliteStore,
+    launcher: Launcher,
+    control: ControlServer,
+    projection: JoinHandle<()>,
+    logs: Arc<FolderLogs>,
+}
+
+#[async_trait]
+impl CloseStore for Closing {
+    async fn close(self: Box<Self>) -> Result<(), HostError> {
+        let Self { store, launcher, control, projection, logs } = *self;
+        drop(control);
+        projection.abort();
+        // It was aborted or has ended; either way it holds the store no longer.
+        let _ = projection.await;
+        let projector = Projector::new(store.events(), store.views());
+        if let Err(error) = projector.catch_up().await {
+            tracing::warn!(%error, "the views do not follow the log");
+        }
+        drop(projector);
+        launcher.shut_down().await;
+        logs.flush();
+        store.close().await.map_err(|error| failed(error.to_string()))
+    }
+}

@@ -1,0 +1,205 @@
+//! The pipeline that is killed: two parallel syncs of several streams and a command behind them.
+
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, OpenFlags, types::ValueRef};
+
+use super::Marker;
+use crate::project::{Event, Project, Running, markers_alive};
+
+const PIPELINE: &str = "\
+pipeline: orders
+steps:
+  - id: to_jsonl
+    sync: { tap: tap-orders, target: { plugin: target-jsonl, config: { path: out/jsonl } } }
+  - id: to_sqlite
+    sync: { tap: tap-orders, target: { plugin: target-sqlite, config: { path: out/orders.db } } }
+  - id: check
+    needs: [to_jsonl, to_sqlite]
+    command:
+      argv: [sh, check.sh]
+      env: { RECORDS: \"{{ steps.to_jsonl.output.records }}\" }
+";
+
+const PROJECT: &str = "\
+plugins:
+  tap-orders:
+    inherit: tap-csv
+    config:
+      files:
+        - { path: data/customers.csv, key: [id] }
+        - { path: data/orders.csv, key: [id] }
+        - { path: data/lines.csv }
+        - { path: data/visits.csv }
+";
+
+/// Leaves a trace of its own, outside of everything that FlexCore knows.
+const CHECK: &str = "\
+echo \"start $FLEXCORE_ATTEMPT\" >> trace
+wc -l out/jsonl/*.jsonl > /dev/null
+echo \"{\\\"records\\\": $RECORDS}\" > \"$FLEXCORE_OUTPUT\"
+echo \"end $FLEXCORE_ATTEMPT\" >> trace
+";
+
+/// The streams, in the order of the project file.
+const STREAMS: [&str; 4] = ["customers", "orders", "lines", "visits"];
+
+/// Rows of each stream.
+const ROWS: usize = 2_000;
+
+pub(super) struct Example {
+    pub(super) project: Project,
+}
+
+impl Example {
+    /// Nothing has run yet.
+    pub(super) fn fresh() -> Self {
+        let project = Project::with(PIPELINE);
+        project.write("flexcore.yaml", PROJECT);
+        project.write("check.sh", CHECK);
+        for stream in STREAMS {
+            project.write(&format!("data/{stream}.csv"), format!("{HEADER}\n{}", rows(0, ROWS)));
+        }
+        Self { project }
+    }
+
+    /// A first run has moved some rows; there are new ones now.
+    pub(super) fn after_a_first_run() -> Self {
+        let example = Self::fresh();
+        for stream in STREAMS {
+            let few = format!("{HEADER}\n{}", rows(0, ROWS / 10));
+            example.project.write(&format!("data/{stream}.csv"), few);
+        }
+        example.run_to_the_end();
+        for stream in STREAMS {
+            let rest = rows(ROWS / 10, ROWS);
+            example.project.append(&format!("data/{stream}.csv"), &rest);
+        }
+        example
+    }
+
+    /// Runs undisturbed; how long that takes.
+    pub(super) fn run_to_the_end(&self) -> Duration {
+        let start = Instant::now();
+        self.project.flexcore(&["run", "pipeline.yaml"]).completes();
+        start.elapsed()
+    }
+
+    pub(super) fn resume(&self) -> Running {
+        self.project.start(&["run", "--resume", "pipeline.yaml"])
+    }
+
+    /// Everything that the targets hold.
+    pub(super) fn results(&self) -> Vec<(String, String)> {
+        let file = |stream| {
+            let path = format!("out/jsonl/{stream}.jsonl");
+            (path.clone(), self.project.read(&path))
+        };
+        let table = |stream: &str| (stream.to_owned(), self.table(stream));
+        STREAMS.into_iter().map(file).chain(STREAMS.into_iter().map(table)).collect()
+    }
+
+    /// The rows of a table, a line each, in their order.
+    fn table(&self, stream: &str) -> String {
+        let path = self.project.path("out/orders.db");
+        let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .expect("the database of the target");
+        let mut query = database.prepare(&format!("SELECT * FROM \"{stream}\" ORDER BY id, code"));
+        let query = query.as_mut().expect("a table of the stream");
+        let columns = query.column_count();
+        let mut rows = query.query([]).expect("rows");
+        let mut text = String::new();
+        while let Some(row) = rows.next().expect("a row") {
+            for column in 0..columns {
+                match row.get_ref(column).expect("a value") {
+                    ValueRef::Null => text.push_str("null"),
+                    ValueRef::Integer(number) => write!(text, "{number}").expect("room"),
+                    ValueRef::Real(number) => write!(text, "{number}").expect("room"),
+                    ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                        text.push_str(&String::from_utf8_lossy(bytes));
+                    }
+                }
+                text.push('|');
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Every row of the sources is in the results once.
+    pub(super) fn assert_complete(&self) {
+        for (place, content) in self.results() {
+            let mut lines: Vec<_> = content.lines().collect();
+            lines.sort_unstable();
+            lines.dedup();
+            assert_eq!(lines.len(), ROWS, "{place}");
+            assert_eq!(content.lines().count(), ROWS, "{place}");
+        }
+    }
+
+    /// Living processes of this project's attempts.
+    pub(super) fn markers_alive(&self) -> Vec<Marker> {
+        let Some(id) = self.execution_in_the_making() else { return vec![] };
+        let parse = |text: &String| {
+            let mut parts = text.split('/').skip(1);
+            let step = parts.next()?.to_owned();
+            Some(Marker { step, attempt: parts.next()?.parse().ok()? })
+        };
+        markers_alive(&format!("{id}/")).iter().filter_map(parse).collect()
+    }
+
+    /// The newest execution as the folder of its logs names it, without asking the store.
+    fn execution_in_the_making(&self) -> Option<String> {
+        let folders = std::fs::read_dir(self.project.path(".flexcore/logs")).ok()?;
+        folders.flatten().filter_map(|folder| folder.file_name().into_string().ok()).max()
+    }
+
+    /// The trace of the command agrees with the log: its last attempt is the one that completed.
+    pub(super) fn assert_command_ran_once_completed(&self, events: &[Event], context: &str) {
+        let completed = events
+            .iter()
+            .rev()
+            .find(|event| event.kind == "StepCompleted" && event.step() == Some("check"));
+        let attempt = completed.expect("the command completed").payload["attempt"].clone();
+        let trace = self.project.read("trace");
+        let last = trace.lines().next_back().expect("the command left a trace");
+        assert!(
+            last.starts_with("end ") && last.ends_with(&format!("/check/{attempt}")),
+            "{context}: {trace}"
+        );
+    }
+
+    pub(super) fn events_of_last_execution(&self) -> Vec<Event> {
+        let events = self.project.events();
+        let created = |event: &&Event| event.kind == "PipelineExecutionCreated";
+        let last = events.iter().rev().find(created).expect("an execution").position;
+        events.into_iter().filter(|event| event.position >= last).collect()
+    }
+
+    /// Whether it was interrupted after a sync had recorded a bookmark.
+    pub(super) fn advanced_before_second_claim(&self) -> bool {
+        let events = self.events_of_last_execution();
+        let mut claims = events.iter().filter(|event| event.kind == "PipelineExecutionClaimed");
+        let second = claims.nth(1).map(|claim| claim.position);
+        let advanced = events.iter().find(|event| event.kind == "BookmarkAdvanced");
+        advanced.zip(second).is_some_and(|(advanced, second)| advanced.position < second)
+    }
+}
+
+const HEADER: &str = "id,code,name,amount,active,note";
+
+/// Rows that show a mangled field: quotes, line ends, exact decimals, empty fields.
+fn rows(from: usize, to: usize) -> String {
+    let mut text = String::new();
+    for id in from..to {
+        let amount = format!("{}.{:02}", id * 7 % 1_000, id % 100);
+        let note =
+            if id % 5 == 0 { String::new() } else { format!("\"says \"\"{id}\"\",\nthen\"") };
+        writeln!(text, "{id},c{:07},Name {id},{amount},{},{note}", id * 31, id % 2 == 0)
+            .expect("room in a text");
+    }
+    text
+}

@@ -1,0 +1,21 @@
+//! Whole runs: the built binary on real files, with real processes, kills, full disks and
+//! read-only mounts.
+//!
+//! `project` is the stage: a project folder of its own for each test and the binary that runs in
+//! it. Tests know FlexCore by its command line, its files and `--output json`, as users do.
+
+mod bad_disks;
+mod bad_files;
+mod bad_stores;
+mod bad_streams;
+mod bookmarks;
+mod interrupts;
+mod kill;
+mod mounts;
+mod project;
+mod random;
+mod reading;
+mod running;
+mod secrets;
+mod steps;
+mod third_party;

@@ -1,0 +1,171 @@
+//! A project folder and the binary that runs in it.
+
+mod finished;
+mod log;
+mod process;
+mod redact;
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) use finished::Finished;
+pub(crate) use log::{Event, events};
+pub(crate) use process::{Running, attempts_alive, children_of, kill, markers_alive};
+pub(crate) use redact::redact;
+
+/// Anything that is waited for is there within this time or never; machines under load are slow.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A project folder of its own, removed at the end of the test.
+pub(crate) struct Project {
+    scratch: TempDir,
+    root: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+impl Project {
+    /// An empty folder.
+    pub(crate) fn new() -> Self {
+        let scratch = TempDir::with_prefix("flexcore-it-").expect("a temporary folder");
+        let root = scratch.path().join("project");
+        fs::create_dir(&root).expect("a project folder");
+        Self { scratch, root, environment: vec![] }
+    }
+
+    /// A folder with one pipeline file, `pipeline.yaml`.
+    pub(crate) fn with(pipeline: &str) -> Self {
+        let project = Self::new();
+        project.write("pipeline.yaml", pipeline);
+        project
+    }
+
+    /// Adds a variable to the environment of everything that is run from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A folder beside the project that is removed with it.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// Writes a file and the folders above it.
+    pub(crate) fn write(&self, relative: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().expect("a file has a folder")).expect("folders");
+        fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+
+    /// Adds to the end of a file.
+    pub(crate) fn append(&self, relative: &str, content: &str) {
+        use std::io::Write as _;
+        let file = File::options().append(true).open(self.path(relative));
+        file.and_then(|mut file| file.write_all(content.as_bytes())).expect("an appendable file");
+    }
+
+    /// A file's text; empty if there is none.
+    pub(crate) fn read(&self, relative: &str) -> String {
+        fs::read_to_string(self.path(relative)).unwrap_or_default()
+    }
+
+    /// How many lines of a file are exactly this.
+    pub(crate) fn count_lines(&self, relative: &str, line: &str) -> usize {
+        self.read(relative).lines().filter(|found| *found == line).count()
+    }
+
+    /// The binary with nothing of this process's environment but `PATH`.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flexcore"));
+        command.args(arguments).current_dir(&self.root).stdin(Stdio::null());
+        command
+            .env_clear()
+            .env("PATH", search_path())
+            .env("HOME", self.scratch())
+            .env("USER", "it");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub(crate) fn flexcore(&self, arguments: &[&str]) -> Finished {
+        Finished::of(self.command(arguments), arguments)
+    }
+
+    /// Runs the binary to its end with `--output json`.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Finished {
+        self.flexcore(&[arguments, &["--output", "json"]].concat())
+    }
+
+    /// Starts the binary and does not wait for it.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        Running::start(self.command(arguments), arguments, self.scratch())
+    }
+
+    /// The store's log holds together.
+    pub(crate) fn assert_log_verifies(&self) {
+        let reply = self.json(&["events", "verify"]).completes().value();
+        assert_eq!(reply["intact"], true, "{reply:#}");
+    }
+
+    /// All events of the log, in order.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        events(self)
+    }
+
+    /// The newest execution, folded.
+    pub(crate) fn last_execution(&self) -> Value {
+        self.json(&["execution", "show", "last"]).completes().value()
+    }
+}
+
+/// The search path of this process.
+#[expect(clippy::disallowed_methods, reason = "programs of steps are found as the test's are")]
+fn search_path() -> String {
+    std::env::var("PATH").expect("a PATH")
+}
+
+/// Waits until something holds; panics with `what` if it does not come about.
+pub(crate) fn wait_until(what: &str, holds: impl FnMut() -> bool) {
+    assert!(comes_about(PATIENCE, holds), "did not come about: {what}");
+}
+
+/// Waits until something holds, at most for so long.
+pub(crate) fn comes_about(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
+    while !holds() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        pause();
+    }
+    true
+}
+
+/// The time between two looks at a condition.
+#[expect(clippy::disallowed_methods, reason = "what happens in other processes sends no wake-up")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(2));
+}
+
+/// Where the third-party Singer programs are that `make setup` installs.
+pub(crate) fn third_party(program: &str) -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let path = workspace.join(".cache/venvs").join(program).join("bin").join(program);
+    assert!(path.exists(), "{} is missing; run `make setup` first", path.display());
+    path.canonicalize().map_or(path.clone(), |_| path)
+}

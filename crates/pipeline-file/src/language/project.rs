@@ -1,0 +1,151 @@
+//! The project file, `flexcore.yaml`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    Capabilities, Command, Limits, Sync,
+    value::{DurationText, EnvironmentMap, FreeMap, NameText, OrderedMap, Templated, Text},
+};
+
+/// A project: where its pipelines are and what they share.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[schemars(
+    deny_unknown_fields,
+    title = "FlexCore project file",
+    extend("patternProperties" = { "^x-": true })
+)]
+pub struct ProjectFile {
+    /// The version of the language; 1 unless given.
+    pub flexcore: Option<u64>,
+    /// The project's name.
+    pub project: Option<NameText>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Globs of pipeline files, relative to this file.
+    pub pipelines: Option<Vec<String>>,
+    /// Where events are kept: `sqlite` (the default) or `postgres://…`.
+    pub store: Option<String>,
+    /// Folders that steps may write; `[out/]` unless given.
+    pub writable: Option<Vec<String>>,
+    /// Names of the host's environment variables that pipelines may read as `env.NAME`.
+    pub env_allow: Option<Vec<String>>,
+    /// Where secrets come from; the first that has one wins.
+    pub secrets: Option<Vec<SecretSource>>,
+    /// Plugins by name.
+    pub plugins: Option<BTreeMap<String, PluginFile>>,
+    /// The environment unless one is chosen.
+    pub default_environment: Option<NameText>,
+    /// Environments by name, each with what differs in it.
+    pub environments: Option<BTreeMap<String, EnvironmentFile>>,
+}
+
+/// A place where secrets come from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretSource {
+    /// Environment variables.
+    Env(SecretEnvironment),
+    /// A folder with a file for each secret, as container platforms mount them.
+    File(String),
+}
+
+/// Environment variables with secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SecretEnvironment {
+    /// What the variables begin with: `FLEXCORE_SECRET_` makes `secret('DB')` read
+    /// `FLEXCORE_SECRET_DB`.
+    pub prefix: Option<String>,
+}
+
+/// A plugin of the project.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PluginFile {
+    /// The plugin whose settings it starts from.
+    pub inherit: Option<NameText>,
+    /// In an environment: the plugin that takes its place there.
+    pub plugin: Option<NameText>,
+    /// What to install: `path:` (a program), `pypi:` or `git+https://`.
+    pub from: Option<String>,
+    /// The Python to install it with. Not supported yet.
+    pub python: Option<Text>,
+    /// The program and its first arguments; the Singer flags follow.
+    #[schemars(length(min = 1))]
+    pub command: Option<Vec<Text>>,
+    /// The program, relative to the project root.
+    pub path: Option<String>,
+    /// Its settings; the plugin says which are legal.
+    pub config: Option<FreeMap>,
+    /// Environment variables of its process.
+    pub env: Option<EnvironmentMap>,
+    /// Select rules of syncs that have none themselves.
+    pub select: Option<Vec<String>>,
+    /// Select rules besides those of the inherited plugin.
+    #[serde(rename = "select+")]
+    pub select_also: Option<Vec<String>>,
+    /// Metadata by glob over `stream` or `stream.field`; the last match wins.
+    pub metadata: Option<OrderedMap<FreeMap>>,
+    /// Schemas of single fields, by stream and field.
+    pub schema: Option<BTreeMap<String, FreeMap>>,
+}
+
+/// What differs in an environment.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EnvironmentFile {
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether schedules fire: `on` or `off`.
+    pub schedules: Option<Switch>,
+    /// Whether notifications are sent: `on` or `off`.
+    pub notify: Option<Switch>,
+    /// Where events are kept.
+    pub store: Option<String>,
+    /// Settings of plugins, over those of the plugin and of the step.
+    pub plugins: Option<BTreeMap<String, PluginFile>>,
+    /// Settings of pipelines, over everything but parameters.
+    pub pipelines: Option<BTreeMap<String, PipelineOverride>>,
+}
+
+/// `on` or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Switch {
+    /// It happens.
+    On,
+    /// It does not happen.
+    Off,
+}
+
+/// What an environment changes in a pipeline.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PipelineOverride {
+    /// How long an execution may take.
+    pub timeout: Option<Templated<DurationText>>,
+    /// What differs in its steps, by step id.
+    pub steps: Option<BTreeMap<String, StepOverride>>,
+}
+
+/// What an environment changes in a step. What decides the order of steps is the same in every
+/// environment.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct StepOverride {
+    /// How long an attempt may take.
+    pub timeout: Option<Templated<DurationText>>,
+    /// Environment variables.
+    pub env: Option<EnvironmentMap>,
+    /// What its processes may reach.
+    pub capabilities: Option<Capabilities>,
+    /// What its processes may use.
+    pub limits: Option<Limits>,
+    /// Settings of a `sync` step.
+    pub sync: Option<Sync>,
+    /// Settings of a `command` step.
+    pub command: Option<Command>,
+}

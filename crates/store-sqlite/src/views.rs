@@ -1,0 +1,180 @@
+//! The views: `views-<n>.db`.
+
+mod checkpoints;
+mod compare;
+mod executions;
+mod files;
+mod pipelines;
+mod place;
+mod query;
+mod rebuild;
+mod schema;
+mod seal;
+
+use std::sync::{PoisonError, RwLock};
+
+use async_trait::async_trait;
+use flexcore_domain::{ExecutionId, PipelineId, PipelineName};
+use flexcore_ports::{
+    Checkpoint, ExecutionFilter, ExecutionRow, Page, PipelineFilter, PipelineRow, StoreError,
+    ViewStore, ViewUpdate,
+};
+use rusqlite::Connection;
+
+use crate::{folder::Folder, open_error::OpenError, readers::Readers};
+pub(crate) use checkpoints::all as checkpoints_of;
+pub(crate) use compare::difference;
+pub(crate) use files::{current as current_number, name as file_name};
+use place::Place;
+pub use rebuild::ViewsRebuild;
+pub(crate) use schema::VIEWS;
+pub(crate) use seal::seal;
+
+/// The views on SQLite. A handle stays good over a rebuild.
+#[derive(Debug)]
+pub struct SqliteViewStore {
+    folder: Folder,
+    place: RwLock<Place>,
+}
+
+impl SqliteViewStore {
+    /// Opens the views for writing. Views that are missing, damaged or of another format are
+    /// begun anew: their checkpoints are gone, so that projections fold from the beginning.
+    ///
+    /// # Errors
+    /// [`OpenError::LogBehindViews`] if whole views know more than `log` holds.
+    pub(crate) fn for_writing(folder: &Folder, log: &Readers) -> Result<Self, OpenError> {
+        let usable = match files::open_current(folder)? {
+            Some((number, connection)) => {
+                let whole = compare::with_log(folder, &connection, log)?;
+                whole.then_some((number, connection))
+            }
+            None => None,
+        };
+        let (number, connection) = match usable {
+            Some(usable) => {
+                files::remove_others(folder, usable.0);
+                usable
+            }
+            None => {
+                let fresh = files::create(folder)?;
+                files::publish(folder, fresh.0)?;
+                fresh
+            }
+        };
+        Ok(Self::at(folder, Place::writable(folder, number, connection)))
+    }
+
+    /// Opens the views for reading beside a writer. Where there are none to read, they begin empty
+    /// in memory, and can be filled there.
+    pub(crate) fn for_reading(folder: &Folder) -> Result<Self, OpenError> {
+        let place = match files::current(folder).map(|number| Place::readable(folder, number)) {
+            Some(Ok(place)) => place,
+            Some(Err(error)) if !files::is_replaceable(&error) => return Err(error),
+            _ => Place::in_memory(folder)?,
+        };
+        Ok(Self::at(folder, place))
+    }
+
+    /// Views that begin empty in memory, for a folder that cannot be written: what lies there may
+    /// be older than the log and could not be brought up to it.
+    pub(crate) fn in_memory(folder: &Folder) -> Result<Self, OpenError> {
+        Ok(Self::at(folder, Place::in_memory(folder)?))
+    }
+
+    fn at(folder: &Folder, place: Place) -> Self {
+        Self { folder: folder.clone(), place: RwLock::new(place) }
+    }
+
+    /// Closes the files.
+    pub(crate) fn close(&self) {
+        self.place().close();
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.place.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let result = self.place().read(job).await;
+        self.heal(result)
+    }
+
+    /// Damaged views are built again at the next start.
+    fn heal<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        match result {
+            Err(StoreError::Corrupt { place, reason }) if self.place().is_writable() => {
+                files::set_aside(&self.folder);
+                let reason = format!("{reason}; the views are built again at the next start");
+                Err(StoreError::Corrupt { place, reason })
+            }
+            result => result,
+        }
+    }
+}
+
+#[async_trait]
+impl ViewStore for SqliteViewStore {
+    async fn checkpoint(&self, projection: &str) -> Result<Option<Checkpoint>, StoreError> {
+        let projection = projection.to_owned();
+        self.read(move |connection| checkpoints::find(connection, &projection)).await
+    }
+
+    async fn apply(
+        &self,
+        projection: &str,
+        updates: Vec<ViewUpdate>,
+        checkpoint: Checkpoint,
+    ) -> Result<(), StoreError> {
+        let projection = projection.to_owned();
+        let write = move |connection: &Connection| {
+            for update in &updates {
+                match update {
+                    ViewUpdate::Pipeline(row) => pipelines::write(connection, row)?,
+                    ViewUpdate::Execution(row) => executions::write(connection, row)?,
+                }
+            }
+            checkpoints::write(connection, &projection, checkpoint)
+        };
+        let result = self.place().write(write).await;
+        self.heal(result)
+    }
+
+    async fn find_pipeline(&self, name: &PipelineName) -> Result<Option<PipelineRow>, StoreError> {
+        let name = name.clone();
+        self.read(move |connection| pipelines::find(connection, &name)).await
+    }
+
+    async fn find_pipeline_by_id(&self, id: PipelineId) -> Result<Option<PipelineRow>, StoreError> {
+        self.read(move |connection| pipelines::find_by_id(connection, id)).await
+    }
+
+    async fn list_pipelines(
+        &self,
+        filter: &PipelineFilter,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<PipelineRow>, StoreError> {
+        let (filter, after) = (filter.clone(), after.map(str::to_owned));
+        self.read(move |connection| pipelines::list(connection, &filter, limit, after.as_deref()))
+            .await
+    }
+
+    async fn find_execution(&self, id: ExecutionId) -> Result<Option<ExecutionRow>, StoreError> {
+        self.read(move |connection| executions::find(connection, id)).await
+    }
+
+    async fn list_executions(
+        &self,
+        filter: &ExecutionFilter,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<ExecutionRow>, StoreError> {
+        let (filter, after) = (filter.clone(), after.map(str::to_owned));
+        self.read(move |connection| executions::list(connection, &filter, limit, after.as_deref()))
+            .await
+    }
+}

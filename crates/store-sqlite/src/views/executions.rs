@@ -1,0 +1,158 @@
+//! The execution history view.
+
+use std::str::FromStr;
+
+use flexcore_domain::{EnvironmentName, ExecutionId, PipelineId, PipelineName};
+use flexcore_eventsourcing::Timestamp;
+use flexcore_ports::{ExecutionFilter, ExecutionRow, Page, StoreError};
+use rusqlite::{Connection, OptionalExtension, Row, types::Value};
+use uuid::Uuid;
+
+use super::query::{Query, corrupt, parsed};
+use crate::error::store_error;
+
+const COLUMNS: &str = "id, pipeline_id, pipeline, version, status, environment, run_key, \
+     created_at, started_at, ended_at, error";
+
+/// Inserts or replaces a row.
+pub(crate) fn write(connection: &Connection, row: &ExecutionRow) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO execution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute((
+            row.id.0.as_bytes(),
+            row.pipeline_id.0.as_bytes(),
+            row.pipeline.as_str(),
+            row.version,
+            &row.status,
+            row.environment.as_str(),
+            &row.run_key,
+            row.created_at.as_micros(),
+            row.started_at.map(Timestamp::as_micros),
+            row.ended_at.map(Timestamp::as_micros),
+            &row.error,
+        ))
+        .map(drop)
+}
+
+/// The execution with that id.
+pub(crate) fn find(
+    connection: &Connection,
+    id: ExecutionId,
+) -> Result<Option<ExecutionRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM execution WHERE id = ?1");
+    connection
+        .prepare_cached(&sql)
+        .and_then(|mut statement| {
+            statement.query_row([id.0.as_bytes()], |row| Ok(execution(row))).optional()
+        })
+        .map_err(|error| store_error(&error, "table execution"))?
+        .transpose()
+}
+
+/// A page, newest first.
+pub(crate) fn list(
+    connection: &Connection,
+    filter: &ExecutionFilter,
+    limit: usize,
+    after: Option<&str>,
+) -> Result<Page<ExecutionRow>, StoreError> {
+    let mut query = Query::new("execution", COLUMNS);
+    query.any_of("status", &filter.statuses);
+    if let Some(pipeline) = &filter.pipeline {
+        query.and("pipeline = ?", [pipeline.as_str().to_owned()]);
+    }
+    if let Some(run_key) = &filter.run_key {
+        query.and("run_key = ?", [run_key.clone()]);
+    }
+    if let Some(prefix) = &filter.id_prefix {
+        match id_range(prefix) {
+            Some(range) => query.and("id BETWEEN ? AND ?", range.map(|id| id.into_bytes().to_vec())),
+            None => return Ok(Page { items: Vec::new(), next: None }),
+        }
+    }
+    if let Some((created_at, id)) = after.map(cursor).transpose()? {
+        let key: [Value; 2] = [created_at.into(), id.into_bytes().to_vec().into()];
+        query.and("(created_at, id) < (?, ?)", key);
+    }
+    query.page(connection, "created_at DESC, id DESC", limit, execution, |row| {
+        format!("{}/{}", row.created_at.as_micros(), row.id.0.simple())
+    })
+}
+
+/// The smallest and the largest id whose text begins with `prefix`; `None` if no id's does.
+fn id_range(prefix: &str) -> Option<[Uuid; 2]> {
+    if ExecutionId::PREFIX.starts_with(prefix) {
+        return Some([Uuid::nil(), Uuid::max()]);
+    }
+    let digits = prefix.strip_prefix(ExecutionId::PREFIX)?;
+    let legal = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
+    if digits.len() > 32 || !digits.bytes().all(legal) {
+        return None;
+    }
+    let filled = |filler: &str| {
+        let text = format!("{digits}{}", filler.repeat(32 - digits.len()));
+        Uuid::try_parse(&text).ok()
+    };
+    Some([filled("0")?, filled("f")?])
+}
+
+fn cursor(token: &str) -> Result<(i64, Uuid), StoreError> {
+    let parts = token.split_once('/');
+    parts
+        .and_then(|(time, id)| Some((time.parse().ok()?, Uuid::try_parse(id).ok()?)))
+        .ok_or_else(|| StoreError::Unavailable(format!("`{token}` does not continue a list")))
+}
+
+fn execution(row: &Row<'_>) -> Result<ExecutionRow, StoreError> {
+    let read = || -> rusqlite::Result<_> {
+        let id = ExecutionId(Uuid::from_bytes(row.get(0)?));
+        let (pipeline, environment): (String, String) = (row.get(2)?, row.get(5)?);
+        Ok((id, pipeline, environment))
+    };
+    let (id, pipeline, environment) =
+        read().map_err(|error| store_error(&error, "table execution"))?;
+    let place = id.to_string();
+    let pipeline = parsed(PipelineName::from_str(&pipeline), &place)?;
+    let environment = parsed(EnvironmentName::from_str(&environment), &place)?;
+    let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
+        Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_micros))
+    };
+    let rest = || -> rusqlite::Result<ExecutionRow> {
+        Ok(ExecutionRow {
+            id,
+            pipeline_id: PipelineId(Uuid::from_bytes(row.get(1)?)),
+            pipeline,
+            version: row.get(3)?,
+            status: row.get(4)?,
+            environment,
+            run_key: row.get(6)?,
+            created_at: Timestamp::from_micros(row.get(7)?),
+            started_at: time(8)?,
+            ended_at: time(9)?,
+            error: row.get(10)?,
+        })
+    };
+    rest().map_err(|error| corrupt(&place, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_spans_exactly_the_ids_that_begin_with_it() {
+        let id = ExecutionId(Uuid::from_u128(0x0190_abcd_0000_0000_0000_0000_0000_0001));
+        for length in 0..=id.to_string().len() {
+            let [low, high] = id_range(&id.to_string()[..length]).unwrap();
+            assert!((low..=high).contains(&id.0), "{length}");
+        }
+        let [low, high] = id_range("ex_0190").unwrap();
+        assert_eq!(low.simple().to_string(), "01900000000000000000000000000000");
+        assert_eq!(high.simple().to_string(), "0190ffffffffffffffffffffffffffff");
+        for wrong in ["pl_", "ex_0190ABCD", "ex_g", "0190", &format!("{id}0")] {
+            assert_eq!(id_range(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The contract suites of the ports.
+
+use std::sync::Arc;
+
+use flexcore_store_sqlite::{OpenMode, SqliteStore};
+use flexcore_testkit::{ManualClock, event_store_contract::Fixture, snapshots_contract};
+
+use crate::support::{folder, writer};
+
+async fn sqlite() -> Fixture {
+    let folder = folder();
+    let clock = Arc::new(ManualClock::default());
+    let mode = OpenMode::Writer { purpose: "a test".to_owned() };
+    let store = SqliteStore::open(folder.path(), mode, clock.clone()).unwrap();
+    Fixture { store: store.events(), clock, keep: Box::new((store, folder)) }
+}
+
+flexcore_testkit::event_store_contract!(sqlite);
+
+#[tokio::test]
+async fn the_newest_snapshot_of_the_history_comes_back() {
+    let folder = folder();
+    let store = writer(folder.path()).unwrap();
+    snapshots_contract::the_newest_snapshot_of_the_history_comes_back(
+        &*store.events(),
+        &store.snapshots(),
+    )
+    .await;
+}
+
+macro_rules! view_store_contract {
+    ($($case:ident,)+) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                let folder = folder();
+                let store = writer(folder.path()).unwrap();
+                flexcore_testkit::view_store_contract::$case(&*store.views()).await;
+            }
+        )+
+    };
+}
+
+view_store_contract! {
+    rows_and_checkpoint_are_replaced,
+    a_name_belongs_to_the_pipeline_that_is_not_archived,
+    pipelines_are_listed_by_name,
+    executions_are_listed_newest_first,
+}

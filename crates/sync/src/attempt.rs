@@ -1,0 +1,226 @@
+//! One attempt of a sync, from its files to its outcome.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use flexcore_ports::{
+    LogSource,
+    attempt::{AttemptContext, AttemptObserver, AttemptOutcome, SyncSettings},
+};
+use flexcore_sandbox::{Launcher, Spawned, Stdin};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalog::{needs_catalog, ruled_catalog},
+    confirmation::Observations,
+    course::{Course, Ending, Fault},
+    diagnosis,
+    discovery::{DiscoveryError, discover},
+    failure::{Evidence, PrepareError, Witness, out_of_memory_kills},
+    plugin::{Invocation, PluginName, Role, flags},
+    pump::thread::{self, PumpOrder, PumpView},
+    workplace::Workplace,
+};
+
+/// SCHEMA lines that may wait for their observer before the pump does.
+const WAITING_SCHEMAS: usize = 16;
+
+/// The environment variable that tells a native target what was committed.
+const COMMITTED_STATE: &str = "FLEXCORE_COMMITTED_STATE";
+
+/// An attempt that is about to begin.
+pub(crate) struct Attempt<'a> {
+    pub(crate) launcher: &'a Launcher,
+    pub(crate) context: AttemptContext,
+    pub(crate) settings: SyncSettings,
+    pub(crate) workplace: Workplace,
+    pub(crate) observer: Arc<dyn AttemptObserver>,
+    pub(crate) cancel: CancellationToken,
+}
+
+/// The files that the programs are given.
+struct Files {
+    tap_config: PathBuf,
+    target_config: PathBuf,
+    state: Option<PathBuf>,
+    catalog: Option<PathBuf>,
+}
+
+/// Both programs and the pump between them.
+struct Programs {
+    tap: Spawned,
+    target: Spawned,
+}
+
+impl Attempt<'_> {
+    pub(crate) async fn run(self) -> AttemptOutcome {
+        let files = match self.files().await {
+            Ok(files) => files,
+            Err(DiscoveryError::Cancelled) => return AttemptOutcome::Cancelled,
+            Err(DiscoveryError::Failed(error)) => return AttemptOutcome::Failed(error),
+        };
+        let outcome = match self.spawn(&files).await {
+            Ok(programs) => self.follow(programs).await,
+            Err(error) => Err(error),
+        };
+        self.note_changed_config(&files.tap_config);
+        outcome.unwrap_or_else(|error| AttemptOutcome::Failed(error.into()))
+    }
+
+    async fn files(&self) -> Result<Files, DiscoveryError> {
+        let Self { workplace, settings, .. } = self;
+        let tap_config = workplace.write_config(Role::Tap, &settings.tap.config)?;
+        let target_config = workplace.write_config(Role::Target, &settings.target.config)?;
+        let state = settings.state.as_ref();
+        let state =
+            state.map(|state| workplace.write("state.json", state.as_bytes())).transpose()?;
+        let catalog = match needs_catalog(settings) {
+            true => Some(self.catalog(&tap_config).await?),
+            false => None,
+        };
+        Ok(Files { tap_config, target_config, state, catalog })
+    }
+
+    async fn catalog(&self, config: &Path) -> Result<PathBuf, DiscoveryError> {
+        let Self { launcher, context, settings, workplace, cancel, .. } = self;
+        let discovered = discover(launcher, context, &settings.tap, config, cancel).await?;
+        let plugin = PluginName::new(Role::Tap, &settings.tap);
+        let (catalog, warnings) = ruled_catalog(&discovered, settings)
+            .map_err(|source| PrepareError::Rules { plugin, source })?;
+        workplace.warn(&warnings);
+        let mut text = Vec::new();
+        catalog.to_json().write(&mut text);
+        Ok(workplace.write("catalog.json", &text)?)
+    }
+
+    /// Starts the target first: a tap may take from its source what nobody could receive.
+    async fn spawn(&self, files: &Files) -> Result<Programs, PrepareError> {
+        let Self { launcher, context, settings, .. } = self;
+        let target = Invocation {
+            context,
+            settings: &settings.target,
+            process: "target",
+            arguments: flags([("--config", Some(files.target_config.as_os_str()))]),
+            stdin: Stdin::Pipe,
+        };
+        let committed = settings.committed_state.as_deref().filter(|_| settings.target.native);
+        let request = target.request(committed.map(|committed| (COMMITTED_STATE, committed)));
+        let target = launcher.spawn(request).await;
+        let target = target.map_err(|source| self.not_started(Role::Target, source))?;
+        let tap = Invocation {
+            context,
+            settings: &settings.tap,
+            process: "tap",
+            arguments: flags([
+                ("--config", Some(files.tap_config.as_os_str())),
+                ("--state", files.state.as_deref().map(Path::as_os_str)),
+                ("--catalog", files.catalog.as_deref().map(Path::as_os_str)),
+            ]),
+            stdin: Stdin::Null,
+        };
+        match launcher.spawn(tap.request(None)).await {
+            Ok(tap) => Ok(Programs { tap, target }),
+            Err(source) => {
+                target.process.kill().await;
+                Err(self.not_started(Role::Tap, source))
+            }
+        }
+    }
+
+    fn not_started(&self, role: Role, source: flexcore_sandbox::SpawnError) -> PrepareError {
+        PrepareError::Spawn { plugin: self.plugin(role), source }
+    }
+
+    fn plugin(&self, role: Role) -> PluginName {
+        match role {
+            Role::Tap => PluginName::new(role, &self.settings.tap),
+            Role::Target => PluginName::new(role, &self.settings.target),
+        }
+    }
+
+    async fn follow(&self, programs: Programs) -> Result<AttemptOutcome, PrepareError> {
+        let Programs { tap, target } = programs;
+        let (tap_name, target_name) = (self.plugin(Role::Tap), self.plugin(Role::Target));
+        let (schema_sender, schemas) = mpsc::channel(WAITING_SCHEMAS);
+        let (refusal_sender, mut refusals) = mpsc::channel(2);
+        let observations = Observations {
+            observer: Arc::clone(&self.observer),
+            log: Arc::clone(&self.context.log),
+            refusals: refusal_sender,
+        };
+        let order = PumpOrder {
+            source: tap.stdout,
+            sink: target
+                .stdin
+                .ok_or_else(|| PrepareError::Exhausted(std::io::ErrorKind::BrokenPipe.into()))?,
+            max_line: self.settings.max_line,
+            tap: self.settings.tap.name.clone(),
+            log: Arc::clone(&self.context.log),
+            schemas: schema_sender,
+        };
+        let memory_kills = out_of_memory_kills();
+        let (view, pump) = thread::start(order).map_err(PrepareError::Exhausted)?;
+        let course = Course {
+            tap: &tap.process,
+            target: &target.process,
+            view: &view,
+            observer: &*self.observer,
+            grace: self.context.grace,
+        };
+        let max_line = usize::try_from(self.settings.max_line).unwrap_or(usize::MAX);
+        let log = &*self.context.log;
+        let (mut ending, (), (), tap_said, target_said) = tokio::join!(
+            course.run(pump, &mut refusals, &self.cancel),
+            observations.confirm(target.stdout, &target_name, max_line),
+            observations.schemas(schemas),
+            diagnosis::follow(tap.stderr, Role::Tap, log),
+            diagnosis::follow(target.stderr, Role::Target, log),
+        );
+        // What the target confirmed last may have been refused after both had ended.
+        ending.faults.extend(refusals.try_recv().map(Fault::Refused));
+        let evidence = Evidence {
+            tap: Witness { plugin: tap_name, said: tap_said },
+            target: Witness { plugin: target_name, said: target_said },
+            memory_ran_out: out_of_memory_kills() > memory_kills,
+        };
+        Ok(self.outcome(&ending, &evidence, &view))
+    }
+
+    fn outcome(&self, ending: &Ending, evidence: &Evidence, view: &PumpView) -> AttemptOutcome {
+        let counts = view.counts();
+        let (progress, output) = (counts.progress(), counts.to_output());
+        let rejected = counts.rejected();
+        drop(counts);
+        self.observer.progress(&progress);
+        if rejected > 0 {
+            let tap = &evidence.tap.plugin;
+            let text = format!("{tap} printed {rejected} lines that are no Singer messages");
+            self.context.log.line(LogSource::Runner, &text);
+        }
+        if ending.cancelled {
+            return AttemptOutcome::Cancelled;
+        }
+        match evidence.error(&ending.faults) {
+            Some(error) => AttemptOutcome::Failed(error),
+            None => AttemptOutcome::Completed { output },
+        }
+    }
+
+    /// A tap may renew a token in its config; the change goes with the copy, so somebody should know.
+    fn note_changed_config(&self, file: &Path) {
+        let given = self.settings.tap.config.to_string();
+        if fs::read(file).is_ok_and(|now| now == given.as_bytes()) {
+            return;
+        }
+        let tap = self.plugin(Role::Tap);
+        let text = format!(
+            "{tap} changed its config file (a renewed token?); the change is not kept: where the \
+            next run needs it, update the secret or setting that the config is made from"
+        );
+        self.context.log.line(LogSource::Runner, &text);
+    }
+}

@@ -1,0 +1,109 @@
+//! The port's implementation: what is made around an attempt, and what becomes of it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use flexcore_ports::attempt::{
+    AttemptContext, AttemptError, AttemptObserver, AttemptOutcome, SyncRunner, SyncSettings,
+};
+use flexcore_sandbox::Launcher;
+use serde_json::Value;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    attempt::Attempt,
+    catalog::ruled_catalog,
+    discovery::{DiscoveryError, discover},
+    failure::{PrepareError, cancelled},
+    folder,
+    plugin::{PluginName, Role},
+    workplace::Workplace,
+};
+
+/// What a [`PumpSyncRunner`] takes from its surroundings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SyncOptions {
+    /// A folder in memory that belongs to this user (`XDG_RUNTIME_DIR`), for config files. Where it
+    /// is `None` or cannot be used, `/dev/shm` is; without that the attempt's work folder is, and
+    /// the attempt's log warns that secrets lie on disk.
+    pub runtime_folder: Option<PathBuf>,
+}
+
+/// Runs syncs as processes below a launcher, with the pump between them.
+#[derive(Debug, Clone)]
+pub struct PumpSyncRunner {
+    launcher: Launcher,
+    /// Where private folders may be made, best first.
+    private_bases: Vec<PathBuf>,
+}
+
+impl PumpSyncRunner {
+    /// A runner; first removes the config files of attempts whose process is gone.
+    pub fn new(launcher: Launcher, options: SyncOptions) -> Self {
+        let SyncOptions { runtime_folder } = options;
+        let private_bases = folder::candidates(runtime_folder);
+        private_bases.iter().for_each(|base| sweep(base));
+        Self { launcher, private_bases }
+    }
+
+    fn workplace(&self, context: &AttemptContext) -> Result<Workplace, PrepareError> {
+        Workplace::create(context, self.private_bases.iter().map(PathBuf::as_path))
+    }
+}
+
+fn sweep(base: &Path) {
+    let base_name = base.display();
+    match folder::sweep(base) {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, base = %base_name, "removed left config files"),
+        Err(error) => {
+            tracing::debug!(%error, base = %base_name, "cannot look for left config files")
+        }
+    }
+}
+
+#[async_trait]
+impl SyncRunner for PumpSyncRunner {
+    async fn run(
+        &self,
+        context: AttemptContext,
+        settings: SyncSettings,
+        observer: Arc<dyn AttemptObserver>,
+        cancel: CancellationToken,
+    ) -> AttemptOutcome {
+        if cancel.is_cancelled() {
+            return AttemptOutcome::Cancelled;
+        }
+        let workplace = match self.workplace(&context) {
+            Ok(workplace) => workplace,
+            Err(error) => return AttemptOutcome::Failed(error.into()),
+        };
+        let launcher = &self.launcher;
+        Attempt { launcher, context, settings, workplace, observer, cancel }.run().await
+    }
+
+    async fn discover(
+        &self,
+        context: AttemptContext,
+        settings: SyncSettings,
+    ) -> Result<Value, AttemptError> {
+        let workplace = self.workplace(&context)?;
+        let config = workplace.write_config(Role::Tap, &settings.tap.config)?;
+        let tap = &settings.tap;
+        let cancel = CancellationToken::new();
+        let discovered = discover(&self.launcher, &context, tap, &config, &cancel).await;
+        let discovered = discovered.map_err(|error| match error {
+            DiscoveryError::Failed(error) => error,
+            DiscoveryError::Cancelled => cancelled(),
+        })?;
+        let plugin = PluginName::new(Role::Tap, tap);
+        let (catalog, warnings) = ruled_catalog(&discovered, &settings)
+            .map_err(|source| PrepareError::Rules { plugin, source })?;
+        workplace.warn(&warnings);
+        Ok(catalog.to_json().to_value())
+    }
+}

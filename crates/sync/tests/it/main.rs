@@ -1,0 +1,11 @@
+//! Syncs of real programs: shell and Python scripts that each test writes itself.
+
+#![expect(clippy::unwrap_used, reason = "a test whose stage cannot be set fails")]
+
+mod cancelling;
+mod catalogs;
+mod confirming;
+mod failing;
+mod passing;
+mod private_files;
+mod stage;

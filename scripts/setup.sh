@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Installs what the tests need and this machine lacks; run by `make setup`. Does nothing when nothing is missing.
+#
+# * system packages, from Debian's archive (as root, or through sudo)
+# * cargo-nextest, from crates.io
+# * the third-party Singer pair of the integration tests, from PyPI, each in a virtual environment under .cache/venvs
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/install.sh
+
+readonly NEXTEST=0.9.143      # the version we test with; any later 0.9 will do
+readonly VENVS=.cache/venvs
+
+# A program that a test starts, and the Debian package that brings it.
+readonly PROGRAMS=(
+  "bash bash"
+  "cc gcc"
+  "flock util-linux"
+  "mount mount"
+  "ps procps"
+)
+
+main() {
+  local missing=() entry program package
+  for entry in "${PROGRAMS[@]}"; do
+    read -r program package <<<"$entry"
+    has "$program" || missing+=("$package")
+  done
+  find_python >/dev/null || missing+=(python3 python3-venv python3-dev)
+  install_packages ${missing[@]+"${missing[@]}"}
+
+  install_cargo_tool cargo-nextest "$NEXTEST" --no-default-features --features default-no-update
+
+  local python
+  python=$(find_python) || fail "no Python 3.11 or later with venv and C headers; install one and run make setup again"
+  make_venv "$python" tap-jsonl
+  make_venv "$python" target-jsonl
+  say "ready"
+}
+
+# Prints the first Python that can build our virtual environments: 3.11 or later, with venv, pip and C headers.
+find_python() {
+  local candidate
+  for candidate in python3 /usr/bin/python3 python3.11 python3.12 python3.13 python3.14; do
+    if has "$candidate" && "$candidate" - 2>/dev/null <<'PYTHON'
+import ensurepip, os, sys, sysconfig, venv
+header = os.path.join(sysconfig.get_paths()["include"], "Python.h")
+sys.exit(0 if sys.version_info >= (3, 11) and os.path.exists(header) else 1)
+PYTHON
+    then
+      command -v "$candidate"
+      return
+    fi
+  done
+  return 1
+}
+
+# make_venv PYTHON NAME: .cache/venvs/NAME holds exactly what scripts/requirements/NAME.txt locks.
+make_venv() {
+  local python=$1 name=$2
+  local folder=$VENVS/$name lock=scripts/requirements/$name.txt stamp=$VENVS/$name/.made-from
+  local wanted
+  wanted="$("$python" --version) $PWD $(sha256sum "$lock")"
+  if [[ -x $folder/bin/$name && $(cat "$stamp" 2>/dev/null || true) == "$wanted" ]]; then
+    return
+  fi
+  say "making $folder"
+  mkdir -p "$VENVS"
+  "$python" -m venv --clear "$folder"
+  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes --no-deps \
+    --requirement "$lock"
+  "$folder/bin/$name" --help >/dev/null || fail "$folder/bin/$name does not start"
+  printf '%s\n' "$wanted" >"$stamp"      # last, so that an environment that was not finished is made again
+}
+
+main "$@"

@@ -29,13 +29,18 @@ pub(crate) async fn open(host: &BinaryHost, place: &Place) -> Result<Reader, Hos
         .map_err(store_error)?;
     let environment = Arc::new(host.environment_of(place));
     let parts = Parts::new(&paths, &store, place, &environment);
-    let services = Arc::new(Services::reading(parts.ports));
+    let services = if store.has_views_in_memory() {
+        Services::writing(parts.ports)
+    } else {
+        Services::reading(parts.ports)
+    };
+    let services = Arc::new(services);
     let queries = QueryBus::new(Arc::clone(&services), Arc::new(Unobserved));
     Ok(Reader { services, queries })
 }
 
 /// Asks the live writer to catch up; without one, takes the lock for the moment that it takes.
-/// Where neither is possible (a read-only folder) the views are as old as they are.
+/// Where neither is possible (a read-only folder) views in memory are filled when they are asked.
 async fn bring_views_up_to_date(paths: &StatePaths) {
     match control::ask(paths.folder(), &Request::CatchUp).await {
         Ok(Some(_)) => return,

@@ -82,13 +82,11 @@ impl Readers {
 
     fn take(&self) -> Result<Reader, StoreError> {
         let idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(reader) => Ok(reader),
-            None => {
-                let connection = self.shared.kind.open(&self.shared.file, self.shared.access)?;
-                Ok(Reader { connection, names: NameCache::default() })
-            }
+        if let Some(reader) = idle {
+            return Ok(reader);
         }
+        let connection = self.shared.kind.open(&self.shared.file, self.shared.access)?;
+        Ok(Reader { connection, names: NameCache::default() })
     }
 }
 

@@ -57,7 +57,8 @@ impl Snapshots for SqliteSnapshots {
             .await?
             .ok_or_else(|| {
                 let Snapshot { stream, version, .. } = &snapshot;
-                let reason = format!("stream {stream} has no event {version} to make a snapshot of");
+                let reason =
+                    format!("stream {stream} has no event {version} to make a snapshot of");
                 StoreError::Unavailable(reason)
             })?;
         let batch_hash = self.batch_of(position).await?.ok_or_else(|| StoreError::Corrupt {

@@ -33,6 +33,7 @@ pub struct SqliteStore {
     lock: Option<Arc<StoreLock>>,
     events: Arc<SqliteEventStore>,
     views: Arc<SqliteViewStore>,
+    views_in_memory: bool,
 }
 
 impl SqliteStore {
@@ -50,18 +51,19 @@ impl SqliteStore {
                 let lock = Arc::new(StoreLock::take(folder.path(), &purpose)?);
                 let events = SqliteEventStore::for_writing(&folder, Arc::clone(&lock), clock)?;
                 let views = SqliteViewStore::for_writing(&folder, events.readers())?;
-                Ok(Self::new(folder, Some(lock), events, views))
+                Ok(Self::new(folder, Some(lock), events, views, false))
             }
             OpenMode::Reader => {
                 let folder = Folder::existing(folder)?;
                 let access = folder.read_access()?;
                 let events = SqliteEventStore::for_reading(&folder, access)?;
-                let views = if access == Access::Immutable {
+                let in_memory = access == Access::Immutable;
+                let views = if in_memory {
                     SqliteViewStore::in_memory(&folder)?
                 } else {
                     SqliteViewStore::for_reading(&folder)?
                 };
-                Ok(Self::new(folder, None, events, views))
+                Ok(Self::new(folder, None, events, views, in_memory))
             }
         }
     }
@@ -71,8 +73,9 @@ impl SqliteStore {
         lock: Option<Arc<StoreLock>>,
         events: SqliteEventStore,
         views: SqliteViewStore,
+        views_in_memory: bool,
     ) -> Self {
-        Self { folder, lock, events: Arc::new(events), views: Arc::new(views) }
+        Self { folder, lock, events: Arc::new(events), views: Arc::new(views), views_in_memory }
     }
 
     /// The store's folder, as an absolute path.
@@ -88,6 +91,12 @@ impl SqliteStore {
     /// The views.
     pub fn views(&self) -> Arc<SqliteViewStore> {
         Arc::clone(&self.views)
+    }
+
+    /// Whether the views began empty in memory, because the folder cannot be written: whoever reads
+    /// them folds the log into them first.
+    pub fn has_views_in_memory(&self) -> bool {
+        self.views_in_memory
     }
 
     /// Snapshots of aggregates.

@@ -23,9 +23,7 @@ use std::{
 
 use async_trait::async_trait;
 use flexcore_eventsourcing::{Hash, Timestamp};
-use flexcore_ports::{
-    LogCounts, LogHead, LogVerifier, StoreError, VerifyFault, VerifyReport,
-};
+use flexcore_ports::{LogCounts, LogHead, LogVerifier, StoreError, VerifyFault, VerifyReport};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
@@ -120,9 +118,8 @@ fn check_pages(folder: &Folder, access: Access) -> Result<Option<PageFault>, Sto
 
 /// Scan and indexes, in one view of the log however it grows meanwhile.
 fn scan_whole(connection: &Connection) -> Result<Scanned, StoreError> {
-    let transaction = connection
-        .unchecked_transaction()
-        .map_err(|error| store_error(&error, "log.db"))?;
+    let transaction =
+        connection.unchecked_transaction().map_err(|error| store_error(&error, "log.db"))?;
     let mut scanned = match scan::scan(&transaction) {
         Ok(scanned) => scanned,
         Err(error) if is_corruption(&error) => return Ok(Scanned::unreadable(&reason(&error))),
@@ -142,7 +139,7 @@ fn combine(scanned: Scanned, pages: Option<PageFault>) -> VerifyReport {
         (None, None) => None,
         (Some(fault), None) => Some(fault),
         (None, Some(page)) => Some(Fault::on_page(page.page, scanned.head.position, page.reason)),
-        (Some(fault), Some(page)) => Some(fault.also_on_page(page)),
+        (Some(fault), Some(page)) => Some(fault.also_on_page(&page)),
     };
     VerifyReport {
         batches: scanned.head.batch,

@@ -51,16 +51,13 @@ impl SqliteViewStore {
             }
             None => None,
         };
-        let (number, connection) = match usable {
-            Some(usable) => {
-                files::remove_others(folder, usable.0);
-                usable
-            }
-            None => {
-                let fresh = files::create(folder)?;
-                files::publish(folder, fresh.0)?;
-                fresh
-            }
+        let (number, connection) = if let Some(usable) = usable {
+            files::remove_others(folder, usable.0);
+            usable
+        } else {
+            let fresh = files::create(folder)?;
+            files::publish(folder, fresh.0)?;
+            fresh
         };
         Ok(Self::at(folder, Place::writable(folder, number, connection)))
     }

@@ -83,7 +83,16 @@ impl ViewBuilder {
 
     fn step(&self, id: &StepId, progress: &StepProgress) -> StepView {
         let state = &progress.state;
-        let counts = self.counts.get(id).filter(|counts| counts.records + counts.bytes > 0);
+        let output = match state {
+            StepState::Completed { output } => Some(shown(output)),
+            _ => None,
+        };
+        let moves_records = |output: &Value| output.get("records").is_some();
+        let counts = self.counts.get(id).filter(|counts| {
+            counts.records + counts.bytes > 0 || output.as_ref().is_some_and(moves_records)
+        });
+        let records = counts.map(|counts| counts.records);
+        let bytes = counts.map(|counts| counts.bytes);
         StepView {
             id: id.to_string(),
             status: state.as_str().to_owned(),
@@ -98,12 +107,9 @@ impl ViewBuilder {
                 StepState::Waiting { due_at } => Some(format_time(*due_at)),
                 _ => None,
             },
-            output: match state {
-                StepState::Completed { output } => Some(shown(output)),
-                _ => None,
-            },
-            records: counts.map(|counts| counts.records),
-            bytes: counts.map(|counts| counts.bytes),
+            output,
+            records,
+            bytes,
             error: match state {
                 StepState::Failed { error } => Some(AttemptErrorView {
                     reason: error.reason.as_str().to_owned(),

@@ -59,7 +59,7 @@ async fn a_crash_after_any_append_costs_at_most_the_running_attempts() {
         assert_eq!(view.status, "completed", "after {appends}");
         let skipped: Vec<_> = view.steps.iter().filter(|step| step.status == "skipped").collect();
         assert_eq!(skipped.len(), 1);
-        let began = stage.performer.began.lock().unwrap();
+        let began = stage.performer.began.lock().unwrap().clone();
         let again: Vec<_> =
             began[before..].iter().filter(|(step, _)| recorded.contains(step)).collect();
         assert!(again.is_empty(), "after {appends}: {again:?} had completed and ran again");

@@ -95,14 +95,14 @@ async fn a_run_key_makes_one_execution_however_often_it_is_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_keeps_its_bookmark_and_says_so_in_its_output() {
     let stage = Stage::new(
-        r#"
+        r"
 pipeline: orders
 steps:
   - id: load
     sync:
       tap: { plugin: tap-csv, config: { files: [{ path: x.csv }] } }
       target: { plugin: target-jsonl, config: { path: out } }
-"#,
+",
     );
     let life = stage.life(i64::MAX);
     let execution = stage.order(&life).await;

@@ -1,15 +1,10 @@
 //! The port's implementation over the writer thread and the readers.
 
-use std::sync::{
-    Arc,
-    atomic::AtomicUsize,
-};
+use std::sync::{Arc, atomic::AtomicUsize};
 
 use async_trait::async_trait;
 use flexcore_eventsourcing::{Append, Hash, RecordedEvent, StreamName, Timestamp};
-use flexcore_ports::{
-    AppendError, Appended, Clock, EventStore, LogHead, ReadFilter, StoreError,
-};
+use flexcore_ports::{AppendError, Appended, Clock, EventStore, LogHead, ReadFilter, StoreError};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
@@ -46,8 +41,7 @@ impl SqliteEventStore {
         let connection = LOG.open(&file, Access::Write)?;
         let end = roll_forward(&connection).map_err(|error| located(folder, error))?;
         let published = Arc::new(Published::new(end.head));
-        let setup =
-            WriterSetup { connection, end, published: Arc::clone(&published), clock, lock };
+        let setup = WriterSetup { connection, end, published: Arc::clone(&published), clock, lock };
         let writer = Writer::start(setup).map_err(|error| OpenError::io(&file, error))?;
         Ok(Self {
             readers: Readers::new(&LOG, file, Access::Read),

@@ -72,9 +72,7 @@ impl Log<'_> {
     pub(crate) fn take(&mut self, prepared: &Prepared, group: &mut Group) -> Result<Outcome> {
         match self.check(&prepared.append)? {
             Ok(()) => self.write(prepared, group).map(Ok),
-            Err(refusal) => {
-                Ok(self.find_stored(prepared)?.map_or(Err(refusal), |found| found))
-            }
+            Err(refusal) => Ok(self.find_stored(prepared)?.map_or(Err(refusal), |found| found)),
         }
     }
 
@@ -130,7 +128,9 @@ impl Log<'_> {
             let earlier = append.writes[..index].iter().rposition(|w| w.stream == write.stream);
             let (version, owner) = match earlier {
                 Some(earlier) => ends[earlier],
-                None => self.heads.get(&mut self.rows, &write.stream).map(|h| (h.version, h.owner))?,
+                None => {
+                    self.heads.get(&mut self.rows, &write.stream).map(|h| (h.version, h.owner))?
+                }
             };
             if let Some(refusal) = refusal(write, version, owner) {
                 return Ok(Err(refusal));
@@ -161,7 +161,12 @@ impl Log<'_> {
         Ok(Appended { last_position, repeated: false })
     }
 
-    fn write_stream(&mut self, write: &StreamWrite, leaves: &[Hash], group: &mut Group) -> Result<()> {
+    fn write_stream(
+        &mut self,
+        write: &StreamWrite,
+        leaves: &[Hash],
+        group: &mut Group,
+    ) -> Result<()> {
         let head = self.heads.get(&mut self.rows, &write.stream)?;
         let stream_id = match head.id {
             Some(id) => id,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use flexcore_eventsourcing::StreamName;
+use flexcore_eventsourcing::{StreamName, StreamNameError};
 use flexcore_ports::StoreError;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -29,7 +29,9 @@ impl NameCache {
     ) -> Result<StreamName, StoreError> {
         cached(&mut self.streams, id, || {
             let text: String = text_of(connection, "SELECT name FROM stream WHERE id = ?1", id)?;
-            text.parse().map_err(|error| corrupt(&format!("stream {id}"), error))
+            text.parse().map_err(|error: StreamNameError| {
+                corrupt(&format!("stream {id}"), error.to_string())
+            })
         })
     }
 
@@ -100,6 +102,6 @@ fn text_of<T: rusqlite::types::FromSql>(
         .ok_or_else(|| corrupt(&place, "there is no such row"))
 }
 
-fn corrupt(place: &str, reason: impl ToString) -> StoreError {
-    StoreError::Corrupt { place: place.to_owned(), reason: reason.to_string() }
+fn corrupt(place: &str, reason: impl Into<String>) -> StoreError {
+    StoreError::Corrupt { place: place.to_owned(), reason: reason.into() }
 }

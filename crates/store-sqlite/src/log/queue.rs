@@ -7,7 +7,6 @@
 use std::{
     hint,
     sync::atomic::{AtomicUsize, Ordering},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -19,11 +18,11 @@ use super::request::Request;
 /// How many requests wait at most; further callers wait for room.
 pub(crate) const CAPACITY: usize = 1_024;
 /// How long the writer looks for the next request before it parks.
-const IDLE: Duration = Duration::from_micros(80);
+const IDLE: Duration = Duration::from_micros(50);
 /// How long the writer waits for a caller that is expected back before it commits without it.
 const GAP: Duration = Duration::from_micros(20);
 /// How long a lone caller looks for its answer before it parks.
-const LONE: Duration = Duration::from_micros(150);
+const LONE: Duration = Duration::from_micros(100);
 
 /// The writer's end of the queue.
 #[derive(Debug)]
@@ -130,10 +129,10 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Lets a moment pass, and other threads run if there are more of them than processors.
+/// Lets a moment pass. It does not yield: on a busy machine that would give a whole time slice away,
+/// where parking at the end of the patience gives only the processor away.
 fn pause() {
-    for _ in 0..16 {
+    for _ in 0..32 {
         hint::spin_loop();
     }
-    thread::yield_now();
 }

@@ -37,9 +37,8 @@ pub(crate) fn read_all(
     filter: &ReadFilter,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     if filter.types.is_empty() {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM event WHERE position > ?1 ORDER BY position LIMIT ?2"
-        );
+        let sql =
+            format!("SELECT {COLUMNS} FROM event WHERE position > ?1 ORDER BY position LIMIT ?2");
         return page(reader, &sql, &[&bound(after), &rows(limit)]);
     }
     let positions = positions_of(&reader.connection, after, limit, &filter.types)
@@ -94,8 +93,8 @@ pub(crate) fn position_at(connection: &Connection, time: Timestamp) -> Result<u6
         let (mut good, mut low, mut high) = (0, 1, end);
         while low <= high {
             let middle = low + (high - low) / 2;
-            let (first, last, committed_at): (i64, i64, i64) = statement
-                .query_row([middle], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let (first, last, committed_at): (i64, i64, i64) =
+                statement.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             if committed_at <= time.as_micros() {
                 good = last;
                 low = last.max(middle) + 1;
@@ -127,7 +126,8 @@ fn page(
     parameters: &[&dyn ToSql],
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let Reader { connection, names } = reader;
-    let mut statement = connection.prepare_cached(sql).map_err(|e| store_error(&e, "table event"))?;
+    let mut statement =
+        connection.prepare_cached(sql).map_err(|e| store_error(&e, "table event"))?;
     let rows = statement.query(parameters).map_err(|e| store_error(&e, "table event"))?;
     collect(connection, names, rows)
 }
@@ -221,6 +221,5 @@ fn bound(number: u64) -> i64 {
 }
 
 fn rows(limit: usize) -> i64 {
-    // MAX_PAGE is far below i64::MAX.
-    limit.min(MAX_PAGE) as i64
+    i64::try_from(limit.min(MAX_PAGE)).expect("ten thousand fits")
 }

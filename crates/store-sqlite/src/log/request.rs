@@ -61,7 +61,8 @@ impl Prepared {
         if bytes > MAX_BYTES {
             return invalid(format!("payloads of {bytes} bytes together exceed {MAX_BYTES}"));
         }
-        let leaves = events(&append).map(|(write, event)| leaf_hash(&write.stream, event)).collect();
+        let leaves =
+            events(&append).map(|(write, event)| leaf_hash(&write.stream, event)).collect();
         Ok(Self { append, leaves, bytes })
     }
 }

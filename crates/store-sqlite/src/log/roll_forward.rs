@@ -84,8 +84,7 @@ fn fold(connection: &Connection, through: u64) -> Result<Ends, StoreError> {
     let mut own = Vec::new();
     while let Some(batch) = batches.next().map_err(failed)? {
         let last: u64 = integer(batch, 0).ok_or_else(|| unreadable(place(through)))?;
-        let writes =
-            blob(batch, 1).and_then(decode).ok_or_else(|| unreadable(place(last)))?;
+        let writes = blob(batch, 1).and_then(decode).ok_or_else(|| unreadable(place(last)))?;
         for write in writes {
             own.clear();
             for _ in 0..write.count {

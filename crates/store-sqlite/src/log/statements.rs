@@ -8,6 +8,9 @@ use super::{row::ContextTexts, schema::HEADS_THROUGH};
 /// A row of `stream` as the writer reads it: id, version, head, owner epoch.
 pub(crate) type StreamRow = (i64, u64, Hash, Epoch);
 
+/// Position, id and leaf of a stored event.
+pub(crate) type StoredEvent = (u64, [u8; 16], [u8; 32]);
+
 /// Where an event goes and what it refers to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventPlace {
@@ -102,7 +105,10 @@ impl<'c> Statements<'c> {
         row.raw_bind_parameter(8, event.id.0.as_bytes().as_slice())?;
         row.raw_bind_parameter(9, context.correlation.as_ref().map(|id| id.as_bytes().as_slice()))?;
         row.raw_bind_parameter(10, context.causation.as_ref().map(|id| id.as_bytes().as_slice()))?;
-        row.raw_bind_parameter(11, context.sealing_key.as_ref().map(|id| id.as_bytes().as_slice()))?;
+        row.raw_bind_parameter(
+            11,
+            context.sealing_key.as_ref().map(|id| id.as_bytes().as_slice()),
+        )?;
         row.raw_bind_parameter(12, place.leaf.0.as_slice())?;
         row.raw_bind_parameter(13, event.payload.as_slice())?;
         row.raw_execute().map(drop)
@@ -135,8 +141,7 @@ impl<'c> Statements<'c> {
     }
 
     pub(crate) fn update_stream(&mut self, (id, version, head, owner): StreamRow) -> Result<()> {
-        let values =
-            (id, version.cast_signed(), head.0.as_slice(), owner.0.cast_signed());
+        let values = (id, version.cast_signed(), head.0.as_slice(), owner.0.cast_signed());
         self.update_stream.execute(values).map(drop)
     }
 
@@ -160,12 +165,8 @@ impl<'c> Statements<'c> {
         }
     }
 
-    /// Position, id and leaf of the event with that version, if there is one.
-    pub(crate) fn stored(
-        &mut self,
-        stream_id: i64,
-        version: u64,
-    ) -> Result<Option<(u64, [u8; 16], [u8; 32])>> {
+    /// The event with that version, if there is one.
+    pub(crate) fn stored(&mut self, stream_id: i64, version: u64) -> Result<Option<StoredEvent>> {
         self.stored
             .query_row((stream_id, version.cast_signed()), |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))

@@ -128,8 +128,12 @@ fn serve(setup: &mut WriterSetup, queue: &mut Queue) -> Option<Closing> {
     };
     match Statements::prepare(&setup.connection) {
         Ok(rows) => {
-            let log =
-                Log { rows, heads: Heads::default(), interned: Interned::default(), end: setup.end };
+            let log = Log {
+                rows,
+                heads: Heads::default(),
+                interned: Interned::default(),
+                end: setup.end,
+            };
             Thread { setup, log, wal, poison: None }.serve(queue)
         }
         Err(error) => refuse_all(queue, &StoreError::Poisoned(reason(&error))),

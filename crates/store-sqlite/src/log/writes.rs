@@ -44,10 +44,10 @@ pub(crate) fn decode(mut bytes: &[u8]) -> Option<Vec<StoredWrite>> {
 
 fn put(mut value: u64, bytes: &mut Vec<u8>) {
     while value >= 0x80 {
-        bytes.push((value & 0x7f) as u8 | 0x80);
+        bytes.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;
     }
-    bytes.push(value as u8);
+    bytes.push(value.to_le_bytes()[0]);
 }
 
 fn take(bytes: &mut &[u8]) -> Option<u64> {

@@ -52,8 +52,7 @@ fn find(connection: &Connection) -> Result<Option<PageFault>> {
 /// The messages of a check, one a line; none if all is well.
 fn messages(connection: &Connection, sql: &str) -> Result<Vec<String>> {
     let mut statement = connection.prepare(sql)?;
-    let rows: Vec<String> =
-        statement.query_map([], |row| row.get(0))?.collect::<Result<_>>()?;
+    let rows: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_>>()?;
     let lines = rows.iter().flat_map(|row| row.lines());
     Ok(lines.filter(|line| *line != "ok" && !line.starts_with("***")).map(str::to_owned).collect())
 }
@@ -66,10 +65,7 @@ fn fault(connection: &Connection, messages: &[String]) -> Result<Option<PageFaul
         }
     }
     // A message about a row or an index: its tree begins at the root page.
-    let page = match name_in(connection, first)? {
-        Some(root) => root,
-        None => 1,
-    };
+    let page = name_in(connection, first)?.unwrap_or(1);
     Ok(Some(PageFault { page, reason: first.clone() }))
 }
 
@@ -81,7 +77,8 @@ fn page_of(message: &str) -> Option<u64> {
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().ok().filter(|page| *page > 0)
     };
-    let named = lower.match_indices("page ").find_map(|(at, word)| number(&lower[at + word.len()..]));
+    let named =
+        lower.match_indices("page ").find_map(|(at, word)| number(&lower[at + word.len()..]));
     named.or_else(|| lower.starts_with("freelist").then_some(1))
 }
 

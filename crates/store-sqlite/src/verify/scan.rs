@@ -122,7 +122,7 @@ impl Scan {
     }
 
     /// A fault of the batch after the last good one.
-    fn bad(&self, reason: impl ToString) -> Fault {
+    fn bad(&self, reason: impl Into<String>) -> Fault {
         let LogHead { position, batch, .. } = self.scanned.head;
         Fault::in_batch(batch + 1, position, reason)
     }
@@ -229,7 +229,9 @@ impl Scan {
         let LogHead { position, .. } = self.scanned.head;
         if !self.heads_compared {
             let through = self.heads_through;
-            let reason = format!("the ends of streams are stored for position {through}, where no batch ends");
+            let reason = format!(
+                "the ends of streams are stored for position {through}, where no batch ends"
+            );
             return Ok(Some(Fault::on_page(root_page(connection, "meta")?, position, reason)));
         }
         let Some(name) = self.streams.never_written() else { return Ok(None) };

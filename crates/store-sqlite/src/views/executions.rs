@@ -67,10 +67,10 @@ pub(crate) fn list(
         query.and("run_key = ?", [run_key.clone()]);
     }
     if let Some(prefix) = &filter.id_prefix {
-        match id_range(prefix) {
-            Some(range) => query.and("id BETWEEN ? AND ?", range.map(|id| id.into_bytes().to_vec())),
-            None => return Ok(Page { items: Vec::new(), next: None }),
-        }
+        let Some(range) = id_range(prefix) else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        query.and("id BETWEEN ? AND ?", range.map(|id| id.into_bytes().to_vec()));
     }
     if let Some((created_at, id)) = after.map(cursor).transpose()? {
         let key: [Value; 2] = [created_at.into(), id.into_bytes().to_vec().into()];

@@ -20,9 +20,7 @@ pub(crate) fn write(connection: &Connection, row: &PipelineRow) -> rusqlite::Res
     let search = format!("{}\n{description}", row.name).to_lowercase();
     let tags = serde_json::Value::from(row.tags.clone()).to_string();
     connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
+        .prepare_cached("INSERT OR REPLACE INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
         .execute((
             row.id.0.as_bytes(),
             row.name.as_str(),
@@ -79,8 +77,11 @@ pub(crate) fn list(
     if let Some(text) = &filter.text {
         query.and("instr(search, ?) > 0", [text.to_lowercase()]);
     }
-    if let Some((name, id)) = after.map(|token| cursor(token)).transpose()? {
-        query.and("(name, id) > (?, ?)", [name.into(), id.as_bytes().to_vec().into()] as [rusqlite::types::Value; 2]);
+    if let Some((name, id)) = after.map(cursor).transpose()? {
+        query.and(
+            "(name, id) > (?, ?)",
+            [name.into(), id.as_bytes().to_vec().into()] as [rusqlite::types::Value; 2],
+        );
     }
     query.page(connection, "name, id", limit, pipeline, |row| {
         format!("{}/{}", row.name, row.id.0.simple())

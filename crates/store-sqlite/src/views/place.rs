@@ -7,8 +7,7 @@ use rusqlite::Connection;
 
 use super::{files, schema::VIEWS};
 use crate::{
-    connection::Access, error::store_error, folder::Folder, open_error::OpenError,
-    readers::Readers,
+    connection::Access, error::store_error, folder::Folder, open_error::OpenError, readers::Readers,
 };
 
 /// One set of views.

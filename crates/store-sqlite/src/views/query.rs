@@ -74,10 +74,8 @@ impl Query {
 
 /// A value that was parsed from a stored row.
 pub(crate) fn parsed<T, E: Display>(result: Result<T, E>, place: &str) -> Result<T, StoreError> {
-    result.map_err(|error| StoreError::Corrupt {
-        place: place.to_owned(),
-        reason: error.to_string(),
-    })
+    result
+        .map_err(|error| StoreError::Corrupt { place: place.to_owned(), reason: error.to_string() })
 }
 
 /// A column that holds what nobody wrote.

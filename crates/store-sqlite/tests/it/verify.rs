@@ -128,7 +128,7 @@ async fn a_changed_event_names_its_batch() {
         "causation = zeroblob(16)",
         "sealing_key = zeroblob(16)",
         "leaf = zeroblob(32)",
-        "payload = payload || x'00'",
+        "payload = CAST(payload || x'00' AS BLOB)",
     ];
     for change in changes {
         let sql = format!("UPDATE event SET {change} WHERE position = 58");

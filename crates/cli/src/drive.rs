@@ -106,6 +106,22 @@ impl Session<'_> {
         })
     }
 
+    /// Shows an execution that ended earlier as if it had ended now.
+    pub(crate) async fn recall(
+        &self,
+        writer: &Writer,
+        located: &Located,
+        execution: ExecutionId,
+    ) -> Result<Exit, Failure> {
+        let status = self.execution_view(writer, execution).await?.status;
+        let ended =
+            [ExecutionStatus::Completed, ExecutionStatus::Failed, ExecutionStatus::Cancelled]
+                .into_iter()
+                .find(|candidate| candidate.as_str() == status)
+                .map_or(Ended::Interrupted, Ended::With);
+        self.conclude(writer, located, execution, ended).await
+    }
+
     fn show_next(&self, located: &Located, view: &ExecutionView, ended: Ended) {
         let style = self.output.message_style();
         if let Some(error) = first_error_text(view, style) {

@@ -26,8 +26,8 @@ pub(crate) enum Code {
     Step,
     /// A text that is no Singer state.
     State,
-    /// Standard output could not be written.
-    Output,
+    /// Standard output could not be written, or signals not be received.
+    Process,
     /// A reply that cannot be understood.
     Reply,
     /// Another process drives the execution.
@@ -39,18 +39,18 @@ pub(crate) enum Code {
 impl Code {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::Usage => "FC0401",
-            Self::StoreKind => "FC0402",
-            Self::Setting => "FC0403",
-            Self::Interrupted => "FC0404",
-            Self::File => "FC0405",
-            Self::Exists => "FC0406",
-            Self::Step => "FC0407",
-            Self::State => "FC0408",
-            Self::Output => "FC0409",
-            Self::Reply => "FC0410",
-            Self::Taken => "FC0411",
-            Self::Newer => "FC0412",
+            Self::Usage => "FC0501",
+            Self::StoreKind => "FC0502",
+            Self::Setting => "FC0503",
+            Self::Interrupted => "FC0504",
+            Self::File => "FC0505",
+            Self::Exists => "FC0506",
+            Self::Step => "FC0507",
+            Self::State => "FC0508",
+            Self::Process => "FC0509",
+            Self::Reply => "FC0510",
+            Self::Taken => "FC0511",
+            Self::Newer => "FC0512",
         }
     }
 
@@ -64,7 +64,7 @@ impl Code {
             | Self::Step
             | Self::State
             | Self::Taken => Exit::Refused,
-            Self::File | Self::Output | Self::Reply | Self::Newer => Exit::System,
+            Self::File | Self::Process | Self::Reply | Self::Newer => Exit::System,
         }
     }
 }
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     fn host_error(kind: HostErrorKind) -> HostError {
-        HostError { kind, code: "FC0421", message: "no".to_owned(), hint: None }
+        HostError { kind, code: "FC0402", message: "no".to_owned(), hint: None }
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
             Code::Exists,
             Code::Step,
             Code::State,
-            Code::Output,
+            Code::Process,
             Code::Reply,
             Code::Taken,
             Code::Newer,

@@ -17,7 +17,7 @@ pub(crate) struct Interrupts {
 impl Interrupts {
     pub(crate) fn listen() -> Result<Self, Failure> {
         let failed = |error: io::Error| {
-            Failure::new(Code::Output, format!("cannot listen to signals: {error}"))
+            Failure::new(Code::Process, format!("cannot listen to signals: {error}"))
         };
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,

@@ -227,11 +227,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn unwritable(error: &io::Error) -> Failure {
-    Failure::new(Code::Output, format!("cannot write to standard output: {error}"))
+    Failure::new(Code::Process, format!("cannot write to standard output: {error}"))
 }
 
 fn unserialisable(error: &serde_json::Error) -> Failure {
-    Failure::new(Code::Output, format!("cannot write the result as JSON: {error}"))
+    Failure::new(Code::Process, format!("cannot write the result as JSON: {error}"))
 }
 
 #[cfg(test)]

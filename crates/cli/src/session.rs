@@ -41,7 +41,7 @@ impl<'a> Session<'a> {
         let appearance = Appearance {
             format: options.output,
             color: options.color,
-            // https://no-color.org and terminals that know no colours.
+            // <https://no-color.org> and terminals that know no colours.
             plain: set("NO_COLOR").is_some() || set("TERM").is_some_and(|term| term == "dumb"),
             quiet: options.quiet,
         };

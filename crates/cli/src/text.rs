@@ -29,4 +29,4 @@ pub(crate) use pipeline::{pipeline_page_text, pipeline_text};
 pub(crate) use plan::plan_text;
 pub(crate) use quantity::{bytes_text, count_text, duration_text};
 pub(crate) use style::Style;
-pub(crate) use table::{Align, Table, printable};
+pub(crate) use table::{Align, Table, printable, shortened};

@@ -164,7 +164,7 @@ fn wrong_arguments_are_told_as_text_or_json() {
     assert!(tell("run x --parm a=1").contains("--param"));
     for line in ["run x --parm a=1 --output json", "--output=json run x --parm a=1"] {
         let body: ErrorBody = serde_json::from_str(&tell(line)).unwrap();
-        assert_eq!(body.code, "FC0401");
+        assert_eq!(body.code, "FC0501");
         assert!(body.message.contains("--parm"), "{}", body.message);
     }
 }

@@ -108,7 +108,7 @@ fn notes_are_silent_when_asked_and_errors_are_not() {
     output.note("a note");
     output.warning("a warning");
     output.failure(&Failure::new(Code::File, "cannot read x"));
-    assert_eq!(messages.text(), "error[FC0405]: cannot read x\n");
+    assert_eq!(messages.text(), "error[FC0505]: cannot read x\n");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn an_error_in_json_mode_is_its_body() {
     output.warning("would not be JSON");
     output.failure(&Failure::new(Code::File, "cannot read x").hint("look"));
     let body: flexcore_api::ErrorBody = serde_json::from_str(&messages.text()).unwrap();
-    assert_eq!((body.code.as_str(), body.hint.as_deref()), ("FC0405", Some("look")));
+    assert_eq!((body.code.as_str(), body.hint.as_deref()), ("FC0505", Some("look")));
     assert_eq!(results.text(), "");
 }
 

@@ -29,7 +29,8 @@ pub(super) struct Live {
 
 struct StepBars {
     bar: ProgressBar,
-    streams: BTreeMap<String, ProgressBar>,
+    /// In the order in which they are shown.
+    streams: Vec<(String, ProgressBar)>,
 }
 
 impl Live {
@@ -51,7 +52,7 @@ impl Live {
             bar.set_prefix(prefix);
             bar.set_message(happened.text.clone());
             bar.enable_steady_tick(TICK);
-            self.steps().insert(step.clone(), StepBars { bar, streams: BTreeMap::new() });
+            self.steps().insert(step.clone(), StepBars { bar, streams: Vec::new() });
             return;
         }
         if let Some(bars) = self.steps().remove(step) {
@@ -73,13 +74,9 @@ impl Live {
             return;
         }
         for (stream, records, bytes) in &progress.streams {
-            if !bars.streams.contains_key(stream) && bars.streams.len() < MAX_STREAMS {
-                let last = bars.streams.values().last().unwrap_or(&bars.bar);
-                let bar = self.bars.insert_after(last, spinner("    {prefix}  {msg}"));
-                bar.set_prefix(printable(stream));
-                bars.streams.insert(stream.clone(), bar);
-            }
-            if let Some(bar) = bars.streams.get(stream) {
+            let known = bars.streams.iter().position(|(name, _)| name == stream);
+            let at = known.or_else(|| bars.add_stream(&self.bars, stream));
+            if let Some((_, bar)) = at.and_then(|at| bars.streams.get(at)) {
                 bar.set_message(self.style.dim(counts(*records, *bytes)));
             }
         }
@@ -102,8 +99,20 @@ impl Live {
 }
 
 impl StepBars {
+    /// A line for one more stream, below those that are there; none if there are many.
+    fn add_stream(&mut self, bars: &MultiProgress, stream: &str) -> Option<usize> {
+        if self.streams.len() >= MAX_STREAMS {
+            return None;
+        }
+        let last = self.streams.last().map_or(&self.bar, |(_, bar)| bar);
+        let bar = bars.insert_after(last, spinner("    {prefix}  {msg}"));
+        bar.set_prefix(printable(stream));
+        self.streams.push((stream.to_owned(), bar));
+        Some(self.streams.len() - 1)
+    }
+
     fn clear(&self) {
-        for bar in self.streams.values() {
+        for (_, bar) in &self.streams {
             bar.finish_and_clear();
         }
         self.bar.finish_and_clear();

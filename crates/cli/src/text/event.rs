@@ -2,7 +2,12 @@
 
 use flexcore_api::{EventPage, EventView, LogStatistics, VerifyReply};
 
-use super::{Align, Style, Table, builder::Text, count_text, execution::time_text, printable};
+use super::{
+    Align, Style, Table, builder::Text, count_text, execution::time_text, printable, shortened,
+};
+
+/// How much of a payload stands in a line; JSON has all of it.
+const PAYLOAD: usize = 160;
 
 /// Events, a line each.
 pub(crate) fn event_page_text(page: &EventPage, style: Style) -> String {
@@ -17,7 +22,7 @@ pub(crate) fn event_page_text(page: &EventPage, style: Style) -> String {
 pub(crate) fn event_text(event: &EventView, style: Style) -> String {
     let payload = match &event.payload {
         serde_json::Value::Object(fields) if fields.is_empty() => String::new(),
-        payload => format!("  {}", printable(&payload.to_string())),
+        payload => format!("  {}", shortened(&payload.to_string(), PAYLOAD)),
     };
     format!(
         "{:>6}  {}  {}  {}{payload}\n",

@@ -2,7 +2,9 @@
 
 use flexcore_api::{AttemptErrorView, ExecutionPage, ExecutionView, StepView};
 
-use super::{Align, Style, Table, builder::Text, bytes_text, count_text, duration_text, printable};
+use super::{
+    Align, Style, Table, builder::Text, bytes_text, count_text, duration_text, printable, shortened,
+};
 
 /// How much of an error stands in a table.
 const ERROR_COLUMN: usize = 72;
@@ -31,7 +33,7 @@ pub(crate) fn execution_page_text(page: &ExecutionPage, style: Style) -> String 
             item.status.clone(),
             time_text(&item.created_at),
             item.duration_ms.map(duration_text).unwrap_or_default(),
-            item.error.as_deref().map(shortened).unwrap_or_default(),
+            item.error.as_deref().map(first_line).unwrap_or_default(),
         ]);
     }
     table.text(style) + &more(page.next.as_deref(), style)
@@ -128,7 +130,7 @@ fn steps_table(steps: &[StepView], style: Style) -> String {
             step.duration_ms.map(duration_text).unwrap_or_default(),
             step.records.map(count_text).unwrap_or_default(),
             step.bytes.map(bytes_text).unwrap_or_default(),
-            step.error.as_ref().map(|error| shortened(&error.message)).unwrap_or_default(),
+            step.error.as_ref().map(|error| first_line(&error.message)).unwrap_or_default(),
         ]);
     }
     table.text(style)
@@ -148,7 +150,7 @@ fn timeline(view: &ExecutionView, style: Style) -> String {
             entry.position.to_string(),
             entry.event.clone(),
             entry.step.clone().unwrap_or_default(),
-            entry.detail.as_deref().map(shortened).unwrap_or_default(),
+            entry.detail.as_deref().map(first_line).unwrap_or_default(),
         ]);
     }
     table.text(style)
@@ -171,12 +173,8 @@ pub(super) fn time_text(time: &str) -> String {
 }
 
 /// The first line, cut where it is long.
-fn shortened(text: &str) -> String {
-    let first = printable(text.lines().next().unwrap_or_default());
-    if first.chars().count() <= ERROR_COLUMN {
-        return first;
-    }
-    first.chars().take(ERROR_COLUMN - 1).chain(['…']).collect()
+fn first_line(text: &str) -> String {
+    shortened(text.lines().next().unwrap_or_default(), ERROR_COLUMN)
 }
 
 fn lines_printable(text: &str) -> String {

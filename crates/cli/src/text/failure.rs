@@ -54,7 +54,7 @@ mod tests {
             .hint("go on with it:\n  flexcore run x --resume");
         assert_eq!(
             failure_text(&failure, Style::PLAIN),
-            "error[FC0404]: execution ex_1 is unfinished\n  = help: go on with it:\n            flexcore run x --resume"
+            "error[FC0504]: execution ex_1 is unfinished\n  = help: go on with it:\n            flexcore run x --resume"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! A DAG as a Mermaid flowchart (https://mermaid.js.org/syntax/flowchart.html).
+//! A DAG as a Mermaid flowchart (<https://mermaid.js.org/syntax/flowchart.html>).
 
 use super::builder::Text;
 use crate::report::StepPlan;

@@ -4,12 +4,16 @@ use flexcore_api::BookmarkView;
 use flexcore_pipeline_file::{ParameterInfo, SettingsEntry};
 use flexcore_singer::State;
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr as _;
 
-use super::{Style, builder::Text, execution::time_text, graph_text, printable};
+use super::{Style, builder::Text, execution::time_text, graph_text, printable, shortened};
 use crate::report::{PlanReport, StepPlan, StreamReport, SyncPlan};
 
-/// The widest column of settings; longer ones push their origin to the right.
-const SETTING_COLUMN: usize = 60;
+/// The widest setting that has its origin beside it.
+const SETTING: usize = 60;
+
+/// How much of a stream's bookmark is shown; `bookmark show` has all of it.
+const BOOKMARK: usize = 120;
 
 /// The whole plan: the DAG, then each step with its settings.
 pub(crate) fn plan_text(report: &PlanReport, style: Style) -> String {
@@ -89,7 +93,9 @@ fn sync_text(sync: &SyncPlan, style: Style) -> String {
         (None, None) => {}
     }
     if let Some(view) = &sync.bookmark {
-        text.fact(style, "starts from", bookmark_text(view));
+        for (index, line) in bookmark_lines(view).iter().enumerate() {
+            text.fact(style, if index == 0 { "starts from" } else { "" }, line);
+        }
         if let Some(holder) = &view.holder {
             text.fact(style, "held by", holder);
         }
@@ -109,30 +115,41 @@ fn streams_text(streams: &[StreamReport]) -> String {
     }
 }
 
-fn bookmark_text(view: &BookmarkView) -> String {
+/// When the bookmark was made, then what it says about each stream.
+fn bookmark_lines(view: &BookmarkView) -> Vec<String> {
     let state = view.state.as_ref().and_then(|state| State::parse(state.get()).ok());
-    match state.filter(|state| !state.is_empty()) {
-        None => "the beginning: there is no bookmark".to_owned(),
-        Some(state) => {
-            let at = view.changed_at.as_deref().map(time_text).unwrap_or_default();
-            format!("the bookmark of {at}: {}", printable(&state.to_string()))
-        }
-    }
+    let Some(state) = state.filter(|state| !state.is_empty()) else {
+        return vec!["the beginning: there is no bookmark".to_owned()];
+    };
+    let at = view.changed_at.as_deref().map(time_text).unwrap_or_default();
+    let mut lines = vec![format!("the bookmark of {at}")];
+    let of_stream = |stream| {
+        let bookmark = state.stream(stream).map(ToString::to_string).unwrap_or_default();
+        shortened(&format!("{stream}: {bookmark}"), BOOKMARK)
+    };
+    lines.extend(state.streams().map(of_stream));
+    lines
 }
 
-/// Settings with their origins in a column.
+/// Settings with their origins in a column; behind a long one its origin has a line of its own.
 fn entries_text(entries: &[SettingsEntry], style: Style) -> String {
     let line = |entry: &SettingsEntry| {
         let path = if entry.path.is_empty() { String::new() } else { entry.path.join(".") + ": " };
-        path + &compact(&entry.value)
+        printable(&(path + &compact(&entry.value)))
     };
-    let lines: Vec<String> = entries.iter().map(|entry| printable(&line(entry))).collect();
-    let width = |line: &String| line.chars().count();
-    let column = lines.iter().map(width).max().unwrap_or(0).min(SETTING_COLUMN);
-    let rows = lines.iter().zip(entries).map(|(line, entry)| {
-        format!("  {line:<column$}  {}\n", style.dim(format!("# {}", entry.origin)))
-    });
-    rows.collect()
+    let lines: Vec<String> = entries.iter().map(line).collect();
+    let widths: Vec<usize> = lines.iter().map(|line| line.width()).collect();
+    let column = widths.iter().copied().filter(|width| *width <= SETTING).max().unwrap_or(0);
+    let mut text = Text::default();
+    for ((line, width), entry) in lines.iter().zip(widths).zip(entries) {
+        let origin = style.dim(format!("# {}", entry.origin));
+        if width <= SETTING {
+            text.line(format!("  {line}{}  {origin}", " ".repeat(column - width)));
+        } else {
+            text.line(format!("  {line}\n      {origin}"));
+        }
+    }
+    text.finish()
 }
 
 /// A value in one line; texts without quotes where they cannot be mistaken.

@@ -92,6 +92,15 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// The text in one printable line of at most `width` characters.
+pub(crate) fn shortened(text: &str, width: usize) -> String {
+    let line = printable(text);
+    if line.chars().count() <= width {
+        return line;
+    }
+    line.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +119,12 @@ mod tests {
             table.text(Style::PLAIN),
             "step    records  error\nload      1,000\ngrößer        7  it broke\u{fffd}\n"
         );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_with_a_mark() {
+        assert_eq!(shortened("abcdef", 6), "abcdef");
+        assert_eq!(shortened("abc\ndefg", 6), "abc d…");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
     place::LocatedPipeline,
     report::{PlanReport, StepPlan, SyncPlan},
     session::Session,
-    text::{mermaid, plan_text},
+    text::{mermaid, plan_text, shortened},
 };
 
 /// How much of a command stands in the table of steps.
@@ -192,10 +192,7 @@ fn summary(step: &ResolvedStep) -> String {
             }
         },
     };
-    if whole.chars().count() <= SUMMARY {
-        return whole;
-    }
-    whole.chars().take(SUMMARY - 1).chain(['…']).collect()
+    shortened(&whole, SUMMARY)
 }
 
 /// The select rules of a sync.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
-use flexcore_api::{ExecutePipeline, ExecutionRefresh, ExecutionView};
+use flexcore_api::{ExecutePipeline, ExecutionRefresh};
 use flexcore_app::{RunDecision, RunPolicy, Unfinished, save_pipeline};
 use flexcore_domain::{ExecutionId, ExecutionStatus};
 
@@ -88,15 +88,11 @@ impl RunArguments {
             }
             RunDecision::Completed(execution) => {
                 session.output.note(&format!("{execution} completed already; nothing to resume"));
-                self.show(session, writer, execution).await
+                session.recall(writer, &pipeline.located, execution).await
             }
             RunDecision::NeedsRetry { execution, status } => {
-                let retry = format!("execution retry {execution}");
-                let line = session.command_line(&pipeline.located, &retry);
-                session.output.note(&format!(
-                    "{execution} ended: {status}; to run again what did not complete: {line}"
-                ));
-                self.show(session, writer, execution).await
+                session.output.note(&format!("{execution} ended already: {status}"));
+                session.recall(writer, &pipeline.located, execution).await
             }
             RunDecision::Refused(unfinished) => {
                 self.beside(session, pipeline, writer, unfinished).await
@@ -130,12 +126,10 @@ impl RunArguments {
         let request = self.request(pipeline);
         let accepted = writer.commands.execute(context, request).await?;
         let execution = parse_id(&accepted.execution)?;
-        if accepted.repeated {
-            let view = session.execution_view(writer, execution).await?;
-            if view.ended_at.is_some() {
-                session.output.note(&format!("{execution} ran under this key already"));
-                return self.show(session, writer, execution).await;
-            }
+        if accepted.repeated && session.execution_view(writer, execution).await?.ended_at.is_some()
+        {
+            session.output.note(&format!("{execution} ran under this key already"));
+            return session.recall(writer, &pipeline.located, execution).await;
         }
         let ended = session.drive(writer, execution).await?;
         session.conclude(writer, &pipeline.located, execution, ended).await
@@ -204,17 +198,6 @@ impl RunArguments {
                  those given now have no effect",
             );
         }
-    }
-
-    async fn show(
-        &self,
-        session: &Session<'_>,
-        writer: &Writer,
-        execution: ExecutionId,
-    ) -> Result<Exit, Failure> {
-        let view: ExecutionView = session.execution_view(writer, execution).await?;
-        session.output.result(&view, summary_text)?;
-        Ok(Exit::of_status_word(&view.status))
     }
 
     fn request(&self, pipeline: &LocatedPipeline) -> ExecutePipeline {

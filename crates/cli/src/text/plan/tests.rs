@@ -71,6 +71,7 @@ pub(crate) fn report() -> PlanReport {
         timeout: Some(entry("", json!("30m"), Layer::Defaults, 3)),
         settings: vec![
             entry("tap.plugin", json!("tap-csv"), Layer::Step, 9),
+            entry("tap.config.files", json!(["a".repeat(40), "b".repeat(40)]), Layer::Step, 10),
             entry(
                 "tap.config.url",
                 json!("{{ secret('DB') }}"),
@@ -125,4 +126,9 @@ fn an_offline_plan_says_what_it_does_not_know() {
         select: vec![],
     };
     insta::assert_snapshot!(sync_text(&sync, Style::PLAIN));
+}
+
+#[test]
+fn a_plan_as_json_has_every_origin() {
+    insta::assert_json_snapshot!(report());
 }

@@ -1,0 +1,344 @@
+//! Verbs from their arguments to their exit codes, on a host whose store is not there, or in use.
+//! What needs a store runs through the binary, in its own tests.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails as the test does")]
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    io::{self, Cursor, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use flexcore_api::{CommandEnvelope, ErrorBody};
+use flexcore_app::Discovery;
+use flexcore_cli::{
+    ConnectorDescription, Exit, Host, HostError, HostErrorKind, Place, Reader, Terminal, Writer,
+    execute, parse,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A machine without a store that can be opened.
+struct StorelessHost {
+    environment: BTreeMap<String, String>,
+    folder: PathBuf,
+}
+
+#[async_trait]
+impl Host for StorelessHost {
+    fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
+    fn current_folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn connectors(&self) -> Vec<ConnectorDescription> {
+        vec![
+            ConnectorDescription { name: "tap-csv", description: "Reads CSV." },
+            ConnectorDescription { name: "target-jsonl", description: "Writes JSON Lines." },
+        ]
+    }
+
+    fn run_connector(&self, _: &str, arguments: Vec<OsString>) -> ExitCode {
+        ExitCode::from(u8::try_from(arguments.len()).unwrap())
+    }
+
+    async fn write(&self, place: &Place, purpose: &str) -> Result<Writer, HostError> {
+        Err(HostError {
+            kind: HostErrorKind::Held { pid: Some(7), purpose: Some("run of `x`".to_owned()) },
+            code: "FC0403",
+            message: format!("{} is in use; refused: {purpose}", place.state_folder.display()),
+            hint: None,
+        })
+    }
+
+    async fn read(&self, place: &Place) -> Result<Reader, HostError> {
+        Err(HostError {
+            kind: HostErrorKind::Absent,
+            code: "FC0402",
+            message: format!("there is no store in {}", place.state_folder.display()),
+            hint: None,
+        })
+    }
+
+    async fn send(
+        &self,
+        _: &Place,
+        _: CommandEnvelope,
+    ) -> Result<Option<Result<Value, ErrorBody>>, HostError> {
+        Ok(None)
+    }
+
+    async fn discover(&self, _: &Place, discovery: Discovery) -> Result<Value, HostError> {
+        Ok(json!({ "streams": [{
+            "tap_stream_id": discovery.step.to_string(),
+            "stream": discovery.step.to_string(),
+            "schema": { "properties": { "id": { "type": "integer" } } },
+            "metadata": [{ "breadcrumb": [], "metadata": { "selected": true } }],
+        }] }))
+    }
+}
+
+/// A folder to work in, and what the last verb wrote.
+struct Workbench {
+    folder: TempDir,
+    variables: BTreeMap<String, String>,
+}
+
+/// What a verb came to.
+struct Outcome {
+    code: ExitCode,
+    results: String,
+    messages: String,
+}
+
+impl Outcome {
+    /// Exit codes can be compared by their debug form only.
+    fn exited_with(&self, exit: Exit) -> bool {
+        format!("{:?}", self.code) == format!("{:?}", ExitCode::from(exit))
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.results)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.results))
+    }
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Workbench {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), variables: BTreeMap::new() }
+    }
+
+    fn with(files: &[(&str, &str)]) -> Self {
+        let bench = Self::new();
+        for (name, text) in files {
+            bench.write(name, text);
+        }
+        bench
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    async fn run(&self, line: &str) -> Outcome {
+        let arguments: Vec<OsString> =
+            ["flexcore"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
+        let (results, messages) = (Captured::default(), Captured::default());
+        let mut terminal = Terminal {
+            input: Box::new(Cursor::new(Vec::new())),
+            output: Box::new(results.clone()),
+            errors: Box::new(messages.clone()),
+            output_is_terminal: false,
+            errors_is_terminal: false,
+        };
+        let host = StorelessHost {
+            environment: self.variables.clone(),
+            // Messages must not depend on where temporary folders lie.
+            folder: fs::canonicalize(self.folder.path()).unwrap(),
+        };
+        let code = match parse(&arguments, &mut terminal) {
+            Ok(cli) => execute(cli, &host, terminal).await,
+            Err(code) => code,
+        };
+        Outcome { code, results: results.text(), messages: messages.text() }
+    }
+}
+
+const PIPELINE: &str = "pipeline: small\nsteps:\n  - id: load\n    sync:\n      tap: { plugin: tap-csv, config: { files: [] } }\n      target: { plugin: target-jsonl, config: { path: out } }\n";
+
+#[tokio::test]
+async fn a_starter_project_is_written_once_and_is_valid() {
+    let bench = Workbench::new();
+    let written = bench.run("init here --output json").await;
+    assert!(written.exited_with(Exit::Completed), "{}", written.messages);
+    assert!(written.json()["files"].as_array().unwrap().contains(&json!("flexcore.yaml")));
+    let again = bench.run("init here").await;
+    assert!(again.exited_with(Exit::Refused));
+    assert!(again.messages.contains("nothing was written"), "{}", again.messages);
+    let valid = bench.run("validate here/pipelines/cities.yaml").await;
+    assert!(valid.exited_with(Exit::Completed), "{}", valid.messages);
+    assert_eq!(valid.results, "valid  here/pipelines/cities.yaml  cities\n");
+}
+
+#[tokio::test]
+async fn validate_looks_at_every_pipeline_of_the_project_and_reports_all_of_them() {
+    let bench = Workbench::with(&[
+        ("flexcore.yaml", "project: p\npipelines: [\"*.yaml\"]\n"),
+        ("good.yaml", PIPELINE),
+        ("bad.yaml", "pipeline: bad\nstepz: []\n"),
+    ]);
+    let outcome = bench.run("validate --output json").await;
+    assert!(outcome.exited_with(Exit::InvalidFile));
+    let report = outcome.json();
+    assert_eq!(report["valid"], false);
+    let of = |name: &str| {
+        let files = report["files"].as_array().unwrap();
+        files.iter().find(|file| file["file"] == name).unwrap().clone()
+    };
+    assert_eq!(of("good.yaml")["document"]["format"], 1);
+    assert!(of("bad.yaml")["diagnostics"][0]["line"].is_u64());
+    assert_eq!(outcome.messages, "");
+}
+
+#[tokio::test]
+async fn a_wrong_file_is_shown_with_its_line_and_exits_as_documented() {
+    let bench = Workbench::with(&[("bad.yaml", "pipeline: bad\nstepz: []\n")]);
+    let text = bench.run("run bad.yaml").await;
+    assert!(text.exited_with(Exit::InvalidFile));
+    assert!(text.messages.contains("--> bad.yaml:2:1"), "{}", text.messages);
+    assert_eq!(text.results, "");
+    let json = bench.run("run bad.yaml --output json").await;
+    let diagnostics: Value = serde_json::from_str(&json.messages).unwrap();
+    assert_eq!(diagnostics[0]["file"], "bad.yaml");
+}
+
+#[tokio::test]
+async fn a_store_in_use_refuses_a_run_and_says_for_what() {
+    let bench = Workbench::with(&[("small.yaml", PIPELINE)]);
+    let outcome = bench.run("run small --output json").await;
+    assert!(outcome.exited_with(Exit::Refused));
+    let body: ErrorBody = serde_json::from_str(&outcome.messages).unwrap();
+    assert_eq!(body.code, "FC0403");
+    assert!(body.message.contains("run of `small`"), "{}", body.message);
+}
+
+#[tokio::test]
+async fn lists_of_a_store_that_is_not_there_are_empty() {
+    let bench = Workbench::new();
+    for line in ["execution list", "pipeline list", "events read"] {
+        let outcome = bench.run(&format!("{line} --output json")).await;
+        assert!(outcome.exited_with(Exit::Completed), "{line}");
+        assert_eq!(outcome.json()["items"], json!([]), "{line}");
+    }
+    for line in ["execution show", "logs", "events verify", "execution retry", "bookmark show x"] {
+        let outcome = bench.run(line).await;
+        assert!(outcome.exited_with(Exit::Refused), "{line}: {}", outcome.messages);
+        assert!(outcome.messages.contains("there is no store"), "{line}");
+    }
+    assert!(!bench.folder.path().join(".flexcore").exists());
+}
+
+#[tokio::test]
+async fn a_plan_needs_no_store() {
+    let bench = Workbench::with(&[("small.yaml", PIPELINE)]);
+    let outcome = bench.run("plan small --output json").await;
+    assert!(outcome.exited_with(Exit::Completed), "{}", outcome.messages);
+    let sync = &outcome.json()["steps"][0]["sync"];
+    assert_eq!(sync["streams"][0]["stream"], "load");
+    assert_eq!(sync["bookmark"]["state"], Value::Null);
+    let offline = bench.run("plan small --offline").await;
+    assert!(offline.results.contains("not known: the tap was not asked"), "{}", offline.results);
+    let mermaid = bench.run("plan small --mermaid").await;
+    assert_eq!(mermaid.results, "flowchart TD\n    s0[\"load<br/>sync\"]\n");
+}
+
+#[tokio::test]
+async fn select_names_the_syncs_when_the_step_is_wrong() {
+    let bench = Workbench::with(&[("small.yaml", PIPELINE)]);
+    let right = bench.run("select small/load").await;
+    assert!(right.results.contains("id"), "{}", right.results);
+    let wrong = bench.run("select small/lod").await;
+    assert!(wrong.exited_with(Exit::Refused));
+    assert!(wrong.messages.contains("its syncs: `load`"), "{}", wrong.messages);
+}
+
+#[tokio::test]
+async fn the_store_comes_from_the_flag_then_the_environment_then_the_project() {
+    let mut bench = Workbench::with(&[
+        ("flexcore.yaml", "project: p\n"),
+        (".env", "FLEXCORE_STORE=from-file\n"),
+    ]);
+    let shown = async |bench: &Workbench, line: &str| bench.run(line).await.messages;
+    assert!(shown(&bench, "logs").await.contains("/from-file"));
+    bench.variables.insert("FLEXCORE_STORE".to_owned(), "from-variable".to_owned());
+    assert!(shown(&bench, "logs").await.contains("/from-variable"));
+    assert!(shown(&bench, "logs --store from-flag").await.contains("/from-flag"));
+    bench.variables.insert("FLEXCORE_STORE".to_owned(), String::new());
+    bench.write(".env", "");
+    assert!(shown(&bench, "logs").await.contains("/.flexcore"));
+    let postgres = bench.run("logs --store postgres://me:hush@db/x").await;
+    assert!(postgres.exited_with(Exit::Refused));
+    assert!(postgres.messages.contains("`postgres` is not supported yet"));
+    assert!(!postgres.messages.contains("hush"));
+}
+
+#[tokio::test]
+async fn settings_that_nothing_works_without_cannot_be_turned_off() {
+    let mut bench = Workbench::new();
+    bench.variables.insert("FLEXCORE_EVENT_STORE_ENABLED".to_owned(), "false".to_owned());
+    let outcome = bench.run("execution list").await;
+    assert!(outcome.exited_with(Exit::Refused));
+    assert!(outcome.messages.contains("FLEXCORE_EVENT_STORE_ENABLED"), "{}", outcome.messages);
+}
+
+#[tokio::test]
+async fn an_unknown_environment_is_a_wrong_setting_of_the_project() {
+    let bench = Workbench::with(&[
+        ("flexcore.yaml", "project: p\nenvironments: { prod: {} }\n"),
+        ("small.yaml", PIPELINE),
+    ]);
+    assert!(bench.run("plan small --offline -e prod").await.exited_with(Exit::Completed));
+    let outcome = bench.run("plan small --offline -e prd").await;
+    assert!(outcome.exited_with(Exit::InvalidFile));
+    assert!(outcome.messages.contains("prod"), "{}", outcome.messages);
+}
+
+#[tokio::test]
+async fn a_connector_ends_with_its_own_code() {
+    let outcome = Workbench::new().run("plugin run tap-csv -- a b c").await;
+    assert_eq!(format!("{:?}", outcome.code), format!("{:?}", ExitCode::from(3)));
+    let list = Workbench::new().run("plugin list").await;
+    assert!(list.results.contains("tap-csv       Reads CSV."), "{}", list.results);
+}
+
+#[tokio::test]
+async fn wrong_arguments_exit_with_two() {
+    let outcome = Workbench::new().run("run").await;
+    assert!(outcome.exited_with(Exit::Usage));
+    assert!(outcome.messages.contains("<FILE|NAME>"), "{}", outcome.messages);
+}
+
+#[tokio::test]
+async fn a_bookmark_of_no_address_is_a_wrong_argument() {
+    let outcome = Workbench::new().run("bookmark reset small").await;
+    assert!(outcome.exited_with(Exit::Usage));
+    assert!(outcome.messages.contains("PIPELINE/STEP"), "{}", outcome.messages);
+}
+
+#[tokio::test]
+async fn completions_are_written_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let outcome = Workbench::new().run(&format!("completions {shell}")).await;
+        assert!(outcome.results.contains("flexcore"), "{shell}");
+    }
+}

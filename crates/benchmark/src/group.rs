@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::{log_sqlite, measure::Measure};
+use crate::{log_sqlite, measure::Measure, pump, run};
 
 /// A group of measurements that share their preparation.
 #[derive(Debug)]
@@ -16,7 +16,11 @@ pub(crate) struct Group {
 }
 
 /// All groups, in the order in which they run.
-pub(crate) const GROUPS: &[Group] = &[Group { name: "log-sqlite", run: log_sqlite::run }];
+pub(crate) const GROUPS: &[Group] = &[
+    Group { name: "log-sqlite", run: log_sqlite::run },
+    Group { name: "pump", run: pump::run },
+    Group { name: "run", run: run::run },
+];
 
 /// The groups with these names; all of them if there are none.
 pub(crate) fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Group>> {

@@ -9,15 +9,19 @@ mod bare;
 mod durable;
 mod workload;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::ensure;
 use flexcore_ports::LogVerifier;
 use flexcore_store_sqlite::SqliteLogVerifier;
+use tokio::runtime::Runtime;
 
 use crate::{
     measure::{Measure, Reach},
-    sample::median,
+    sample::{count, median},
 };
 use bare::Bare;
 use durable::Durable;
@@ -34,68 +38,108 @@ const WAYS: [(Shape, &str, f64); 3] = [
         0.7,
     ),
     (
-        Shape { callers: 64, events: 1, group: 64, slices: 8, appends: 12_800 },
+        Shape { callers: 64, events: 1, group: 64, slices: 8, appends: 6_400 },
         "append, 64 callers × 1 event / bare inserts, transactions of 64",
         0.9,
     ),
     (
-        Shape { callers: 1, events: 1, group: 1, slices: 8, appends: 2_000 },
+        Shape { callers: 1, events: 1, group: 1, slices: 8, appends: 500 },
         "append, one caller × 1 event / bare inserts, one a transaction",
         0.6,
     ),
 ];
 
+/// What the rounds came to, a sample each.
+#[derive(Debug, Default)]
+struct Samples {
+    /// Events a second, ours and bare, for each way.
+    rates: [(Vec<f64>, Vec<f64>); WAYS.len()],
+    /// Megabytes of the full files, ours and bare.
+    sizes: (Vec<f64>, Vec<f64>),
+    /// Milliseconds to open the full log.
+    opened: Vec<f64>,
+    /// Megabytes a second that are proven.
+    verified: Vec<f64>,
+}
+
 /// Runs the group.
 pub(crate) fn run(work: &Path) -> anyhow::Result<Vec<Measure>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
-    let mut rates = [const { (Vec::new(), Vec::new()) }; WAYS.len()];
-    let mut verified = Vec::new();
+    let mut samples = Samples::default();
     for round in 0..ROUNDS {
         let folder = work.join(round.to_string());
+        samples.take(&runtime, &folder)?;
+        std::fs::remove_dir_all(&folder)?;
+    }
+    Ok(samples.measures())
+}
+
+impl Samples {
+    fn take(&mut self, runtime: &Runtime, folder: &Path) -> anyhow::Result<()> {
         let mut durable = Durable::open(&folder.join("durable"))?;
         let mut bare = Bare::open(&folder.join("bare"))?;
-        for ((shape, _, _), (ours, theirs)) in WAYS.iter().zip(&mut rates) {
+        for ((shape, _, _), (ours, theirs)) in WAYS.iter().zip(&mut self.rates) {
             let mut times = (Duration::ZERO, Duration::ZERO);
             for _ in 0..shape.slices {
                 times.0 += runtime.block_on(durable.slice(*shape))?;
                 times.1 += bare.slice(*shape)?;
             }
-            let events = shape.total() as f64;
-            eprintln!("DEBUG {} batches {}", shape.callers, runtime.block_on(durable.batches()));
-            ours.push(events / times.0.as_secs_f64());
-            theirs.push(events / times.1.as_secs_f64());
+            ours.push(count(shape.total()) / times.0.as_secs_f64());
+            theirs.push(count(shape.total()) / times.1.as_secs_f64());
         }
         let folder = runtime.block_on(durable.close())?;
-        verified.push(runtime.block_on(verify(&folder))?);
-        std::fs::remove_dir_all(&folder)?;
+        let size = megabytes(&folder)?;
+        self.sizes.0.push(size);
+        self.sizes.1.push(megabytes(&bare.close()?)?);
+        let start = Instant::now();
+        runtime.block_on(Durable::open(&folder)?.close())?;
+        self.opened.push(start.elapsed().as_secs_f64() * 1e3);
+        self.verified.push(size / runtime.block_on(verify(&folder))?);
+        Ok(())
     }
-    let mut measures: Vec<Measure> = WAYS
-        .iter()
-        .zip(rates)
-        .map(|((_, name, reach), (ours, theirs))| Measure {
+
+    fn measures(self) -> Vec<Measure> {
+        let ways = WAYS.iter().zip(self.rates).map(|((_, name, reach), (ours, theirs))| Measure {
             name: (*name).to_owned(),
             value: median(ours),
             unit: "events/s",
             against: Some(median(theirs)),
             reach: Reach::RatioAtLeast(*reach),
-        })
-        .collect();
-    measures.push(Measure {
-        name: "verify a log of a million events".to_owned(),
-        value: median(verified),
-        unit: "MB/s",
-        against: None,
-        reach: Reach::AtLeast(200.0),
-    });
-    Ok(measures)
+        });
+        let size = Measure {
+            name: "size of a log of 1.1 M events / bare rows".to_owned(),
+            value: median(self.sizes.0),
+            unit: "MB",
+            against: Some(median(self.sizes.1)),
+            reach: Reach::RatioAtMost(1.1),
+        };
+        let open = Measure {
+            name: "open and close that log".to_owned(),
+            value: median(self.opened),
+            unit: "ms",
+            against: None,
+            reach: Reach::Below(20.0),
+        };
+        let verify = Measure {
+            name: "verify that log".to_owned(),
+            value: median(self.verified),
+            unit: "MB/s",
+            against: None,
+            reach: Reach::AtLeast(200.0),
+        };
+        ways.chain([size, open, verify]).collect()
+    }
 }
 
-/// Megabytes of file that are proven in a second.
-async fn verify(folder: &Path) -> anyhow::Result<f64> {
+fn megabytes(folder: &Path) -> anyhow::Result<f64> {
     let bytes = std::fs::metadata(folder.join("log.db"))?.len();
-    let start = std::time::Instant::now();
+    Ok(count(usize::try_from(bytes)?) / 1e6)
+}
+
+/// Proves the log and gives the seconds that it took.
+async fn verify(folder: &Path) -> anyhow::Result<f64> {
+    let start = Instant::now();
     let report = SqliteLogVerifier::new(folder).verify().await?;
-    let seconds = start.elapsed().as_secs_f64();
     ensure!(report.fault.is_none(), "the log does not verify: {:?}", report.fault);
-    Ok(bytes as f64 / 1e6 / seconds)
+    Ok(start.elapsed().as_secs_f64())
 }

@@ -18,10 +18,14 @@
 //! A group: a file with a `pub(crate) fn run(work: &Path) -> anyhow::Result<Vec<Measure>>`, and its
 //! line in [`group::GROUPS`].
 
+mod data;
+mod flexcore;
 mod group;
 mod log_sqlite;
 mod measure;
+mod pump;
 mod report;
+mod run;
 mod sample;
 
 use std::{
@@ -32,7 +36,11 @@ use std::{
 use anyhow::Context;
 
 fn main() -> anyhow::Result<ExitCode> {
-    let only: Vec<String> = std::env::args().skip(1).filter(|word| !word.is_empty()).collect();
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if_eq(pump::DISCARD).is_some() {
+        return pump::discard(arguments).map(|()| ExitCode::SUCCESS);
+    }
+    let only: Vec<String> = arguments.filter(|word| !word.is_empty()).collect();
     let groups = group::chosen(&only)?;
     let folder = target_folder().join("benchmark");
     std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;

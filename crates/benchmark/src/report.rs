@@ -119,10 +119,7 @@ run         start                  61.50 ms                         < 60  NOT ME
         let row = row(group, measure);
         let mut keys: Vec<&String> = row.as_object().unwrap().keys().collect();
         keys.sort();
-        assert_eq!(
-            keys,
-            ["against", "group", "met", "name", "ratio", "reach", "unit", "value"]
-        );
+        assert_eq!(keys, ["against", "group", "met", "name", "ratio", "reach", "unit", "value"]);
         assert_eq!(row["ratio"], Value::Null);
         assert_eq!(row["met"], Value::Bool(false));
     }

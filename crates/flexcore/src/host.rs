@@ -42,7 +42,7 @@ impl BinaryHost {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
         Self {
-            environment: std::env::vars_os().filter_map(readable).collect(),
+            environment: process_environment().filter_map(readable).collect(),
             current_folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
             executable: std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into()),
         }
@@ -77,13 +77,19 @@ impl BinaryHost {
     }
 }
 
+/// The one place that reads the environment; from here on it is a value that is passed down.
+fn process_environment() -> impl Iterator<Item = (OsString, OsString)> {
+    #[expect(clippy::disallowed_methods, reason = "only the binary reads the environment, here")]
+    std::env::vars_os()
+}
+
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Runs a native connector on this process's standard streams.
 pub(crate) fn run_connector(name: &str, arguments: Vec<OsString>) -> ExitCode {
-    let environment = flexcore_connectors::Environment::from_variables(std::env::vars_os());
+    let environment = flexcore_connectors::Environment::from_variables(process_environment());
     flexcore_connectors::run(name, arguments, &environment)
 }
 

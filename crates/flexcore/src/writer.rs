@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How long the launcher of an earlier run may take to end its processes.
-const LAUNCHER_PATIENCE: Duration = Duration::from_secs(60);
+const LAUNCHER_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The prefix of secrets in the environment where the project file names no provider.
 const SECRET_PREFIX: &str = "FLEXCORE_SECRET_";

@@ -5,9 +5,9 @@
 //! hashes, times, owner epochs, and the ends of streams at the position for which table `stream`
 //! holds them. It names the first batch that does not hold, and needs memory only for the names and
 //! ends of streams. The *page check* is SQLite's own walk over the structure of the file, which
-//! also covers bytes that no row needs; it names a page. Afterwards the indexes are compared with
-//! the events, and the checkpoints of the views with the log: views that know more than the log
-//! prove that it was cut.
+//! also covers bytes that no row needs; it names a page. It goes on to sum up the indexes, which are
+//! then compared with the events. Last come the checkpoints of the views: views that know more than
+//! the log prove that it was cut.
 
 mod fault;
 mod indexes;
@@ -35,6 +35,7 @@ use crate::{
     views::{VIEWS, checkpoints_of, current_number, difference, file_name},
 };
 use fault::Fault;
+use indexes::FoundIndex;
 use pages::PageFault;
 use scan::Scanned;
 
@@ -81,17 +82,31 @@ fn verify(folder: &Path) -> Result<VerifyReport, StoreError> {
         Err(error) if is_damage(&error) => return Ok(unreadable(&error.to_string())),
         Err(error) => return Err(error.into()),
     };
-    let (scanned, pages) = thread::scope(|scope| {
-        let pages = scope.spawn(|| check_pages(&folder, access));
-        let scanned = scan_whole(&connection);
-        (scanned, pages.join())
+    let transaction =
+        connection.unchecked_transaction().map_err(|error| store_error(&error, "log.db"))?;
+    let end = match log_end(&transaction) {
+        Ok(end) => end.head.position,
+        // The scan will say where.
+        Err(StoreError::Corrupt { .. }) => u64::MAX,
+        Err(error) => return Err(error),
+    };
+    let (scanned, structure) = thread::scope(|scope| {
+        let structure = scope.spawn(|| check_structure(&folder, access, end));
+        (scan_events(&transaction), structure.join())
     });
-    let pages = pages.unwrap_or_else(|_| {
+    let structure = structure.unwrap_or_else(|_| {
         Err(StoreError::Unavailable("the page check did not come to its end".to_owned()))
     })?;
-    let mut report = combine(scanned?, pages);
+    let mut scanned = scanned?;
+    if scanned.fault.is_none()
+        && let Some(indexes) = structure.indexes
+    {
+        scanned.fault = indexes::compare(&transaction, indexes, &scanned)
+            .map_err(|error| store_error(&error, "log.db"))?;
+    }
+    let mut report = combine(scanned, structure.page);
     if report.fault.is_none() {
-        report.fault = compare_with_views(&folder, access, &connection)?;
+        report.fault = compare_with_views(&folder, access, &transaction)?;
     }
     Ok(report)
 }
@@ -111,25 +126,28 @@ fn unreadable(reason: &str) -> VerifyReport {
     VerifyReport { batches: 0, events: 0, streams: 0, head: Hash::ZERO, fault: Some(fault.into()) }
 }
 
-fn check_pages(folder: &Folder, access: Access) -> Result<Option<PageFault>, StoreError> {
-    let connection = LOG.open(&folder.log(), access)?;
-    pages::check(&connection).map_err(|error| store_error(&error, "log.db"))
+/// What the second pass comes to.
+struct Structure {
+    page: Option<PageFault>,
+    /// `None` where the pages are damaged: then there is no need to read them as indexes.
+    indexes: Option<[FoundIndex; 2]>,
 }
 
-/// Scan and indexes, in one view of the log however it grows meanwhile.
-fn scan_whole(connection: &Connection) -> Result<Scanned, StoreError> {
-    let transaction =
-        connection.unchecked_transaction().map_err(|error| store_error(&error, "log.db"))?;
-    let mut scanned = match scan::scan(&transaction) {
-        Ok(scanned) => scanned,
-        Err(error) if is_corruption(&error) => return Ok(Scanned::unreadable(&reason(&error))),
-        Err(error) => return Err(store_error(&error, "log.db")),
+fn check_structure(folder: &Folder, access: Access, end: u64) -> Result<Structure, StoreError> {
+    let connection = LOG.open(&folder.log(), access)?;
+    let check = || -> rusqlite::Result<Structure> {
+        let page = pages::check(&connection)?;
+        let indexes = page.is_none().then(|| indexes::read(&connection, end)).transpose()?;
+        Ok(Structure { page, indexes })
     };
-    if scanned.fault.is_none() {
-        scanned.fault = indexes::check(&transaction, &scanned)
-            .map_err(|error| store_error(&error, "log.db"))?;
+    check().map_err(|error| store_error(&error, "log.db"))
+}
+
+fn scan_events(connection: &Connection) -> Result<Scanned, StoreError> {
+    match scan::scan(connection) {
+        Err(error) if is_corruption(&error) => Ok(Scanned::unreadable(&reason(&error))),
+        result => result.map_err(|error| store_error(&error, "log.db")),
     }
-    Ok(scanned)
 }
 
 /// One report of both passes. What the scan finds is in a batch; the page check adds where in the

@@ -78,10 +78,8 @@ impl Attempt<'_> {
         let state = settings.state.as_ref();
         let state =
             state.map(|state| workplace.write("state.json", state.as_bytes())).transpose()?;
-        let catalog = match needs_catalog(settings) {
-            true => Some(self.catalog(&tap_config).await?),
-            false => None,
-        };
+        let catalog =
+            if needs_catalog(settings) { Some(self.catalog(&tap_config).await?) } else { None };
         Ok(Files { tap_config, target_config, state, catalog })
     }
 
@@ -154,9 +152,7 @@ impl Attempt<'_> {
         };
         let order = PumpOrder {
             source: tap.stdout,
-            sink: target
-                .stdin
-                .ok_or_else(|| PrepareError::Exhausted(std::io::ErrorKind::BrokenPipe.into()))?,
+            sink: target.stdin.expect("the target was started with a pipe"),
             max_line: self.settings.max_line,
             tap: self.settings.tap.name.clone(),
             log: Arc::clone(&self.context.log),

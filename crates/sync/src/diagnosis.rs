@@ -56,7 +56,8 @@ impl Diagnosis {
             self.fatal.clear();
         }
         if is_fatal && self.fatal.len() < FATAL_LINES {
-            self.fatal.push(shown(line.trim()));
+            let words = line.trim();
+            self.fatal.push(shown(words.strip_prefix("CRITICAL ").unwrap_or(words)));
         }
         self.last_was_fatal = is_fatal;
     }
@@ -105,7 +106,9 @@ mod tests {
 
     fn diagnosis(lines: &[&str]) -> Diagnosis {
         let mut diagnosis = Diagnosis::default();
-        lines.iter().for_each(|line| diagnosis.note(line));
+        for line in lines {
+            diagnosis.note(line);
+        }
         diagnosis
     }
 
@@ -125,7 +128,7 @@ mod tests {
             "  File \"tap.py\", line 1, in <module>",
             "ValueError: boom",
         ];
-        assert_eq!(cause(&lines).unwrap(), "CRITICAL cannot log in\nCRITICAL wrong password");
+        assert_eq!(cause(&lines).unwrap(), "cannot log in\nwrong password");
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(crate) async fn discover(
     if !status.is_success() {
         let doing = "cannot discover its catalog, which `select`, `metadata`, `schema` and a choice \
             of streams need";
-        let error = Evidence::of_end(Witness { plugin, said }, status, doing);
+        let error = Evidence::of_end(&Witness { plugin, said }, status, doing);
         return Err(DiscoveryError::Failed(error));
     }
     Ok(output)

@@ -94,8 +94,8 @@ impl Evidence {
     }
 
     /// The error of a single program that ended badly.
-    pub(crate) fn of_end(witness: Witness, status: ExitStatus, doing: &str) -> AttemptError {
-        let message = with_cause(format!("{} {doing}: {status}", witness.plugin), &witness.said);
+    pub(crate) fn of_end(witness: &Witness, status: ExitStatus, doing: &str) -> AttemptError {
+        let message = with_cause(&format!("{} {doing}: {status}", witness.plugin), &witness.said);
         let (class, exit_code) = match status {
             ExitStatus::Code(code) => (ErrorClass::ExitCode, Some(code)),
             ExitStatus::Signal(_) => (ErrorClass::Signal, None),
@@ -135,14 +135,14 @@ impl Evidence {
         let Witness { plugin, said } = self.witness(fault);
         match fault {
             Fault::Ended { status, .. } if self.is_out_of_memory(*status) => with_cause(
-                format!("{plugin} was ended by the kernel because memory ran out ({status})"),
+                &format!("{plugin} was ended by the kernel because memory ran out ({status})"),
                 said,
             ),
             Fault::Ended { status: status @ ExitStatus::Code(_), .. } => {
-                with_cause(format!("{plugin} failed with {status}"), said)
+                with_cause(&format!("{plugin} failed with {status}"), said)
             }
             Fault::Ended { status: status @ ExitStatus::Signal(_), .. } => {
-                with_cause(format!("{plugin} was ended by {status}"), said)
+                with_cause(&format!("{plugin} was ended by {status}"), said)
             }
             Fault::Pump(error) => format!("{plugin}: {}", chain(error)),
             Fault::StoppedReading { unread: 0 } => {
@@ -159,7 +159,7 @@ impl Evidence {
     }
 }
 
-fn with_cause(what: String, said: &Diagnosis) -> String {
+fn with_cause(what: &str, said: &Diagnosis) -> String {
     match said.cause() {
         Some(cause) => format!("{what}: {cause}"),
         None => format!("{what} and wrote nothing to stderr"),

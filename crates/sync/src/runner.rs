@@ -46,7 +46,9 @@ impl PumpSyncRunner {
     pub fn new(launcher: Launcher, options: SyncOptions) -> Self {
         let SyncOptions { runtime_folder } = options;
         let private_bases = folder::candidates(runtime_folder);
-        private_bases.iter().for_each(|base| sweep(base));
+        for base in &private_bases {
+            sweep(base);
+        }
         Self { launcher, private_bases }
     }
 
@@ -61,7 +63,7 @@ fn sweep(base: &Path) {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, base = %base_name, "removed left config files"),
         Err(error) => {
-            tracing::debug!(%error, base = %base_name, "cannot look for left config files")
+            tracing::debug!(%error, base = %base_name, "cannot look for left config files");
         }
     }
 }

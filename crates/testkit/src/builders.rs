@@ -32,7 +32,8 @@ pub fn payload(number: u64, length: usize) -> Vec<u8> {
     let mut state = number;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         bytes.extend((state >> 16).to_be_bytes());
     }
     bytes.truncate(length);

@@ -86,8 +86,11 @@ pub async fn a_name_belongs_to_the_pipeline_that_is_not_archived(views: &dyn Vie
 
 /// Filters, order and pages of pipelines.
 pub async fn pipelines_are_listed_by_name(views: &dyn ViewStore) {
-    let mut rows: Vec<PipelineRow> =
-        ["delta", "alpha", "charlie", "bravo"].into_iter().zip(1..).map(|(name, number)| pipeline_row(number, name)).collect();
+    let mut rows: Vec<PipelineRow> = ["delta", "alpha", "charlie", "bravo"]
+        .into_iter()
+        .zip(1..)
+        .map(|(name, number)| pipeline_row(number, name))
+        .collect();
     rows[0].status = "archived".to_owned();
     rows[1].owner = Some("data-team".to_owned());
     rows[2].tags = vec!["hourly".to_owned()];
@@ -121,8 +124,9 @@ pub async fn pipelines_are_listed_by_name(views: &dyn ViewStore) {
 
 /// Filters, order and pages of executions.
 pub async fn executions_are_listed_newest_first(views: &dyn ViewStore) {
-    let mut rows: Vec<ExecutionRow> =
-        (1..=5_u8).map(|number| execution_row(number.into(), "flights", i64::from(number / 2))).collect();
+    let mut rows: Vec<ExecutionRow> = (1..=5_u8)
+        .map(|number| execution_row(number.into(), "flights", i64::from(number / 2)))
+        .collect();
     rows[4].pipeline = pipeline_name("weather");
     rows[3].status = "failed".to_owned();
     rows[2].run_key = Some("nightly".to_owned());

@@ -23,7 +23,7 @@ pub(crate) fn check(repository: &Repository) -> anyhow::Result<Vec<Violation>> {
     for file in repository.files()? {
         if let Some(code) = page_code(&file) {
             pages.insert(code);
-        } else if is_production_source(&file) {
+        } else if has_codes(&file) {
             for code in codes_in_source(&repository.read(&file)?) {
                 used.entry(code).or_insert_with(|| file.clone());
             }
@@ -60,10 +60,9 @@ fn page_code(file: &Path) -> Option<String> {
     codes_in(stem).into_iter().find(|code| code == stem)
 }
 
-fn is_production_source(file: &Path) -> bool {
-    let parts: Vec<_> = file.iter().filter_map(OsStr::to_str).collect();
-    matches!(parts.as_slice(), ["crates", name, "src", ..] if *name != "xtask")
-        && file.extension() == Some(OsStr::new("rs"))
+/// This crate speaks of codes and has none.
+fn has_codes(file: &Path) -> bool {
+    source::ships(file) && !file.starts_with("crates/xtask")
 }
 
 /// The codes of what ships; tests may make up their own.

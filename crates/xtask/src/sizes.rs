@@ -4,8 +4,7 @@
 mod exceptions;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 
@@ -24,21 +23,13 @@ const EXCEPTIONS: &str = ".config/size-exceptions.toml";
 pub(crate) fn check(repository: &Repository) -> anyhow::Result<Vec<Violation>> {
     let exceptions = exceptions::parse(&repository.read(EXCEPTIONS)?).context(EXCEPTIONS)?;
     let mut files = BTreeMap::new();
-    for file in repository.files()?.into_iter().filter(|file| is_production_source(file)) {
+    for file in repository.files()?.into_iter().filter(|file| source::ships(file)) {
         let lines = source::without_tests(&repository.read(&file)?).len();
         files.insert(file, lines);
     }
     let mut violations = check_files(&files, &exceptions);
     violations.extend(check_crates(&files));
     Ok(violations)
-}
-
-/// Rust files below a crate's `src`, but for its test modules.
-fn is_production_source(file: &Path) -> bool {
-    let parts: Vec<&str> = file.iter().filter_map(OsStr::to_str).collect();
-    let ["crates", _, "src", inside @ ..] = parts.as_slice() else { return false };
-    file.extension() == Some(OsStr::new("rs"))
-        && !inside.iter().any(|part| *part == "tests" || *part == "tests.rs")
 }
 
 fn check_files(
@@ -83,6 +74,8 @@ fn check_crates(files: &BTreeMap<PathBuf, usize>) -> Vec<Violation> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::violation::Severity;
     use exceptions::Exception;
@@ -93,23 +86,6 @@ mod tests {
 
     fn exception(file: &str, limit: usize) -> BTreeMap<PathBuf, Exception> {
         BTreeMap::from([(PathBuf::from(file), Exception { limit })])
-    }
-
-    #[test]
-    fn only_what_ships_is_measured() {
-        for file in ["crates/app/src/lib.rs", "crates/app/src/bus/query.rs"] {
-            assert!(is_production_source(Path::new(file)), "{file}");
-        }
-        for file in [
-            "crates/app/tests/it.rs",
-            "crates/app/src/bus/tests.rs",
-            "crates/app/src/bus/tests/given.rs",
-            "crates/app/examples/a.rs",
-            "crates/app/src/query.sql",
-            "scripts/src/a.rs",
-        ] {
-            assert!(!is_production_source(Path::new(file)), "{file}");
-        }
     }
 
     #[test]

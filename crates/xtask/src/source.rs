@@ -1,4 +1,15 @@
-//! The part of a Rust file that ships.
+//! The part of the sources that ships.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// Whether this is a Rust file below a crate's `src`, and not a module of tests.
+pub(crate) fn ships(file: &Path) -> bool {
+    let parts: Vec<&str> = file.iter().filter_map(OsStr::to_str).collect();
+    let ["crates", _, "src", inside @ ..] = parts.as_slice() else { return false };
+    file.extension() == Some(OsStr::new("rs"))
+        && !inside.iter().any(|part| *part == "tests" || *part == "tests.rs")
+}
 
 /// The lines of the file outside its `#[cfg(test)]` items.
 ///
@@ -43,10 +54,27 @@ fn indentation(line: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::without_tests;
+    use super::*;
 
     fn lines_without_tests(text: &str) -> usize {
         without_tests(text).len()
+    }
+
+    #[test]
+    fn only_sources_below_src_ship_and_test_modules_do_not() {
+        for file in ["crates/app/src/lib.rs", "crates/app/src/bus/query.rs"] {
+            assert!(ships(Path::new(file)), "{file}");
+        }
+        for file in [
+            "crates/app/tests/it.rs",
+            "crates/app/src/bus/tests.rs",
+            "crates/app/src/bus/tests/given.rs",
+            "crates/app/examples/a.rs",
+            "crates/app/src/query.sql",
+            "scripts/src/a.rs",
+        ] {
+            assert!(!ships(Path::new(file)), "{file}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The other side: the same rows into the same tables, by one prepared statement and nothing else.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,6 +22,7 @@ pub(crate) struct Bare {
     versions: Vec<i64>,
     events: u64,
     written: u64,
+    folder: PathBuf,
 }
 
 impl Bare {
@@ -37,12 +38,18 @@ impl Bare {
         connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
         connection.pragma_update(None, "cell_size_check", true)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
-        Ok(Self { connection, versions: vec![0; STREAMS], events: 0, written: 0 })
+        Ok(Self {
+            connection,
+            versions: vec![0; STREAMS],
+            events: 0,
+            written: 0,
+            folder: folder.to_owned(),
+        })
     }
 
     /// Inserts a slice and gives how long that took.
     pub(crate) fn slice(&mut self, shape: Shape) -> anyhow::Result<Duration> {
-        let Self { connection, versions, events, written } = self;
+        let Self { connection, versions, events, written, .. } = self;
         let mut insert =
             connection.prepare("INSERT INTO event VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
         let (mut begin, mut commit) =
@@ -66,9 +73,11 @@ impl Bare {
                     open = 0;
                     // Looked at now and then only, as it costs a little.
                     if (*written).is_multiple_of(64) || shape.group > 64 {
-                        let pages: u64 = pages.query_row([], |row| row.get(1).map(i64::unsigned_abs))?;
+                        let pages: u64 =
+                            pages.query_row([], |row| row.get(1).map(i64::unsigned_abs))?;
                         if pages * 8_192 >= CHECKPOINT_BYTES {
-                            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+                            connection
+                                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
                         }
                     }
                 }
@@ -79,6 +88,12 @@ impl Bare {
         }
         Ok(start.elapsed())
     }
+
+    /// Moves everything into the main file and gives its folder.
+    pub(crate) fn close(self) -> anyhow::Result<PathBuf> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(self.folder)
+    }
 }
 
 fn insert_event(
@@ -88,7 +103,7 @@ fn insert_event(
     version: i64,
 ) -> rusqlite::Result<()> {
     insert.raw_bind_parameter(1, number.cast_signed() + 1)?;
-    insert.raw_bind_parameter(2, stream as i64 + 1)?;
+    insert.raw_bind_parameter(2, stream + 1)?;
     insert.raw_bind_parameter(3, version)?;
     insert.raw_bind_parameter(4, 1)?;
     insert.raw_bind_parameter(5, 1)?;

@@ -49,10 +49,6 @@ impl Durable {
         Ok(start.elapsed())
     }
 
-    pub(crate) async fn batches(&self) -> u64 {
-        self.store.events().head().await.map(|h| h.batch).unwrap_or(0)
-    }
-
     /// Closes the store and gives its folder.
     pub(crate) async fn close(self) -> anyhow::Result<PathBuf> {
         self.store.close().await?;

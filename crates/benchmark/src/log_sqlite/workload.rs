@@ -50,7 +50,9 @@ pub(crate) fn stream_name(stream: usize) -> anyhow::Result<StreamName> {
 pub(crate) fn event_id(number: u64) -> EventId {
     let mut random = [0x5a; 10];
     random[2..].copy_from_slice(&number.to_be_bytes());
-    EventId(Builder::from_unix_timestamp_millis(1_700_000_000_000 + number / 50, &random).into_uuid())
+    EventId(
+        Builder::from_unix_timestamp_millis(1_700_000_000_000 + number / 50, &random).into_uuid(),
+    )
 }
 
 /// 256 bytes that differ from event to event.
@@ -74,7 +76,11 @@ pub(crate) fn context() -> EventContext {
 pub(crate) const TYPE: &str = "StepStarted";
 
 /// An event.
-pub(crate) fn event(number: u64, type_name: &std::sync::Arc<str>, context: &EventContext) -> EventData {
+pub(crate) fn event(
+    number: u64,
+    type_name: &std::sync::Arc<str>,
+    context: &EventContext,
+) -> EventData {
     EventData {
         id: event_id(number),
         type_name: std::sync::Arc::clone(type_name),

@@ -137,15 +137,12 @@ impl Sink for SqliteSink {
         self.database.begin()?;
         let mut table =
             Table::prepare(&mut self.database, &message.stream, wanted, key, self.extra)?;
-        match known {
-            Some(index) => {
-                table.continue_from(&self.tables[index]);
-                self.tables[index] = table;
-            }
-            None => {
-                table.mark_open(&self.database)?;
-                self.tables.push(table);
-            }
+        if let Some(index) = known {
+            table.continue_from(&self.tables[index]);
+            self.tables[index] = table;
+        } else {
+            table.mark_open(&self.database)?;
+            self.tables.push(table);
         }
         Ok(())
     }

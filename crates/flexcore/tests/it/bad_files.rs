@@ -122,5 +122,5 @@ fn wrong_arguments_are_refused_with_their_own_exit_code() {
     project.flexcore(&["run", "x.yaml", "--only", "a", "--from", "b"]).ends_with(2);
     project.flexcore(&["frobnicate"]).ends_with(2);
     let error = project.json(&["run"]).ends_with(2).error();
-    assert_eq!(error["code"], "FC0401");
+    assert_eq!(error["code"], "FC0501");
 }

@@ -79,6 +79,16 @@ fn a_run_is_cancelled_from_another_terminal() {
 }
 
 #[test]
+fn a_project_with_a_long_path_is_reached_as_any_other() {
+    let project = Project::with(WAITS).far_down();
+    let running = project.start(&["run", "pipeline.yaml"]);
+    wait_until("the second step runs", || project.path("waiting").exists());
+    project.flexcore(&["execution", "cancel", "last"]).completes();
+    running.finish().ends_with(130);
+    assert_eq!(project.last_execution()["status"], "cancelled");
+}
+
+#[test]
 fn bookmarks_are_changed_while_another_pipeline_runs() {
     let (project, running) = waiting();
     project.write(

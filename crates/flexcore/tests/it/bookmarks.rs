@@ -28,7 +28,7 @@ fn copy() -> Project {
 /// Runs it; how many records were moved.
 fn records(project: &Project, arguments: &[&str]) -> u64 {
     let view = project.json(&[&["run", "pipeline.yaml"], arguments].concat()).completes().value();
-    view["steps"][0]["records"].as_u64().expect("a count")
+    view["steps"][0]["output"]["records"].as_u64().expect("a count")
 }
 
 fn state(project: &Project) -> Value {

@@ -38,6 +38,19 @@ fn one_interrupt_cancels_and_ends_the_tree() {
     }
 }
 
+/// A terminal sends Ctrl-C to every process of its foreground group, the launcher too.
+#[test]
+fn an_interrupt_of_the_whole_group_cancels_as_gently() {
+    let project = Project::with(SLOW);
+    let running = project.start_in_own_group(&["run", "pipeline.yaml"]);
+    wait_until("the step runs", || project.count_lines("trace", "wait") == 1);
+    running.signal_group(Signal::INT);
+    running.finish().ends_with(130);
+    assert_eq!(project.last_execution()["status"], "cancelled");
+    assert_eq!(project.read("trace"), "first\nwait\nasked\nclean\n");
+    project.assert_log_verifies();
+}
+
 #[test]
 fn two_interrupts_leave_it_interrupted_and_a_resume_goes_on() {
     let stubborn = "\

@@ -4,6 +4,8 @@
 //! `project` is the stage: a project folder of its own for each test and the binary that runs in
 //! it. Tests know FlexCore by its command line, its files and `--output json`, as users do.
 
+#![expect(clippy::panic, reason = "helpers of tests fail by panicking")]
+
 mod bad_disks;
 mod bad_files;
 mod bad_stores;

@@ -7,6 +7,7 @@ mod redact;
 
 use std::{
     fs::{self, File},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -16,12 +17,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use finished::Finished;
-pub(crate) use log::{Event, events};
+pub(crate) use log::Event;
 pub(crate) use process::{Running, attempts_alive, children_of, kill, markers_alive};
 pub(crate) use redact::redact;
 
 /// Anything that is waited for is there within this time or never; machines under load are slow.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A project folder of its own, removed at the end of the test.
 pub(crate) struct Project {
@@ -37,6 +38,16 @@ impl Project {
         let root = scratch.path().join("project");
         fs::create_dir(&root).expect("a project folder");
         Self { scratch, root, environment: vec![] }
+    }
+
+    /// The same in a folder whose path is longer than that of a socket may be.
+    pub(crate) fn far_down(mut self) -> Self {
+        let deep = self.scratch.path().join("a-folder-with-a-long-name/".repeat(8));
+        fs::create_dir_all(&deep).expect("folders");
+        let root = deep.join("project");
+        fs::rename(&self.root, &root).expect("the project moves");
+        self.root = root;
+        self
     }
 
     /// A folder with one pipeline file, `pipeline.yaml`.
@@ -68,7 +79,13 @@ impl Project {
     pub(crate) fn write(&self, relative: &str, content: impl AsRef<[u8]>) {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().expect("a file has a folder")).expect("folders");
-        fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        fs::write(&path, content).expect("a file that can be written");
+    }
+
+    /// Writes a file of lines.
+    pub(crate) fn write_lines(&self, relative: &str, lines: impl Iterator<Item = String>) {
+        let lines: Vec<String> = lines.collect();
+        self.write(relative, lines.join("\n") + "\n");
     }
 
     /// Adds to the end of a file.
@@ -116,6 +133,24 @@ impl Project {
         Running::start(self.command(arguments), arguments, self.scratch())
     }
 
+    /// Starts the binary as the leader of a process group, as a shell starts a job.
+    pub(crate) fn start_in_own_group(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command(arguments);
+        command.process_group(0);
+        Running::start(command, arguments, self.scratch())
+    }
+
+    /// Runs the binary on a terminal of its own; what it showed there.
+    pub(crate) fn on_terminal(&self, arguments: &[&str]) -> Finished {
+        let spawn =
+            "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        let binary = self.command(arguments);
+        let mut command = Command::new("python3");
+        command.args(["-c", spawn]).arg(binary.get_program()).args(binary.get_args());
+        command.current_dir(&self.root).stdin(Stdio::null()).env("TERM", "xterm");
+        Finished::of(command, arguments)
+    }
+
     /// The store's log holds together.
     pub(crate) fn assert_log_verifies(&self) {
         let reply = self.json(&["events", "verify"]).completes().value();
@@ -124,7 +159,7 @@ impl Project {
 
     /// All events of the log, in order.
     pub(crate) fn events(&self) -> Vec<Event> {
-        events(self)
+        log::events(self)
     }
 
     /// The newest execution, folded.

@@ -95,7 +95,7 @@ fn errors_are_json_where_results_are() {
 fn a_plan_says_what_a_run_would_do() {
     let project = starter();
     let text = project.flexcore(&["plan", "cities"]).completes().stdout;
-    assert!(text.contains("tap-csv") && text.contains("flexcore.yaml"), "{text}");
+    assert!(text.contains("tap-csv") && text.contains("pipelines/cities.yaml:"), "{text}");
     let mermaid = project.flexcore(&["plan", "cities", "--mermaid"]).completes().stdout;
     assert!(mermaid.starts_with("flowchart"), "{mermaid}");
     assert!(!project.path(".flexcore").exists(), "a plan makes no store");

@@ -218,6 +218,28 @@ fn a_plain_run_beside_an_interrupted_execution_is_refused_where_that_is_asked_fo
 }
 
 #[test]
+fn on_a_terminal_an_interrupted_execution_is_not_gone_on_with_unasked() {
+    let project = interrupted();
+    let refused = project.on_terminal(&["run", "pipeline.yaml"]).ends_with(4);
+    assert!(refused.stdout.contains("--resume"), "{refused}");
+    assert_eq!(trace(&project).len(), 2);
+    let resumed = project.on_terminal(&["run", "--resume", "pipeline.yaml"]).completes();
+    assert!(resumed.stdout.contains("three"), "{resumed}");
+    assert_eq!(trace(&project), ["one", "two", "two", "three"]);
+}
+
+#[test]
+fn of_two_resumes_at_a_time_one_runs() {
+    let project = interrupted();
+    let resumes = [(); 2].map(|()| project.start(&["run", "--resume", "pipeline.yaml"]));
+    let mut codes = resumes.map(|resume| resume.finish().status.code());
+    codes.sort_unstable();
+    // The one that comes late is refused, or finds it completed.
+    assert!(matches!(codes, [Some(0), Some(0 | 4)]), "{codes:?}");
+    assert_eq!(trace(&project), ["one", "two", "two", "three"]);
+}
+
+#[test]
 fn a_run_id_runs_once() {
     let project = chain();
     let first = project.json(&["run", "pipeline.yaml", "--run-id", "nightly-1"]).completes();

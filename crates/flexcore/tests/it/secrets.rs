@@ -1,8 +1,8 @@
 //! Secret values are used and never seen.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
-use crate::project::Project;
+use crate::project::{Project, wait_until};
 
 const VALUE: &str = "correct-horse-battery-staple";
 
@@ -134,4 +134,40 @@ fn secrets_come_from_files_where_the_project_says_so() {
     project.write("keys/TOKEN", format!("{VALUE}\n"));
     project.flexcore(&["run", "pipeline.yaml"]).completes();
     assert_eq!(project.read("length"), format!("{}\n", VALUE.len()));
+}
+
+#[test]
+fn the_config_of_a_killed_plugin_is_swept_by_the_next_run() {
+    let mut project = Project::with(
+        "pipeline: p\nsteps:\n  - id: move\n    sync:\n      \
+         tap: { command: [sh, tap.sh], config: { password: \"{{ secret('TOKEN') }}\" } }\n      \
+         target: { plugin: target-jsonl, config: { path: out } }\n",
+    );
+    let runtime = project.scratch().join("runtime");
+    fs::create_dir(&runtime).expect("a folder");
+    project.set("XDG_RUNTIME_DIR", &runtime.display().to_string());
+    project.set("FLEXCORE_SECRET_TOKEN", VALUE);
+    let tap = "cp \"$2\" seen; [ -e go ] || sleep 600\n".to_owned() + TAP;
+    project.write("tap.sh", tap);
+    let running = project.start(&["run", "pipeline.yaml"]);
+    wait_until("the tap has its config", || project.read("seen").contains(VALUE));
+    let holding = files_with(&runtime, VALUE);
+    assert!(!holding.is_empty(), "the config lies below XDG_RUNTIME_DIR");
+    for path in &holding {
+        assert_private(Path::new(path));
+    }
+    assert!(running.kill_after(Duration::ZERO));
+    project.write("go", "");
+    project.flexcore(&["run", "--resume", "pipeline.yaml"]).completes();
+    assert_eq!(files_with(&runtime, VALUE), Vec::<String>::new());
+    fs::remove_file(project.path("seen")).expect("what the tap wrote");
+    assert_eq!(files_with(project.root(), VALUE), Vec::<String>::new());
+}
+
+/// Only its owner may read it and its folder.
+fn assert_private(file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode(file), 0o600, "{}", file.display());
+    assert_eq!(mode(file.parent().expect("a folder")), 0o700, "{}", file.display());
 }

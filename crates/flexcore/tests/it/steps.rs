@@ -276,7 +276,7 @@ fn a_name_that_is_undefined_when_a_step_starts_fails_the_step_at_its_place() {
     assert_eq!(code, 1);
     let message = step(&view, "use")["error"]["message"].as_str().expect("a message").to_owned();
     assert!(message.contains("steps.make.output.nope"), "{message}");
-    assert!(message.contains("pipeline.yaml") && message.contains("4"), "{message}");
+    assert!(message.contains("pipeline.yaml:4"), "{message}");
 }
 
 #[test]

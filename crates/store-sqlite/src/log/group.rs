@@ -77,7 +77,7 @@ impl Log<'_> {
     }
 
     /// Makes the group durable. A group that wrote nothing leaves no trace.
-    pub(crate) fn commit(&mut self, group: &Group, now: Timestamp) -> Result<()> {
+    pub(crate) fn commit(&mut self, group: &mut Group, now: Timestamp) -> Result<()> {
         if !group.in_transaction {
             return Ok(());
         }
@@ -86,7 +86,7 @@ impl Log<'_> {
             first_position,
             last_position: self.end.head.position + group.leaves.len() as u64,
             committed_at: now.max(self.end.committed_at),
-            writes: group.writes.clone(),
+            writes: std::mem::take(&mut group.writes),
             root: leaves_root(&group.leaves),
         };
         let head = LogHead {

@@ -19,8 +19,10 @@ use super::request::Request;
 pub(crate) const CAPACITY: usize = 1_024;
 /// How long the writer looks for the next request before it parks.
 const IDLE: Duration = Duration::from_micros(50);
-/// How long the writer waits for a caller that is expected back before it commits without it.
-const GAP: Duration = Duration::from_micros(20);
+/// The shortest and the longest time for which the writer waits for a caller that is expected back
+/// before it commits without it. In between it is a sixteenth of what the last commit took: leaving
+/// a caller behind costs that caller a whole commit.
+const GAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
 /// How long a lone caller looks for its answer before it parks.
 const LONE: Duration = Duration::from_micros(100);
 
@@ -30,11 +32,13 @@ pub(crate) struct Queue {
     requests: Receiver<Request>,
     /// How many appends the last group had: so many callers may come back at any moment.
     expected: usize,
+    /// How long such a caller is waited for.
+    gap: Duration,
 }
 
 impl Queue {
     pub(crate) fn new(requests: Receiver<Request>) -> Self {
-        Self { requests, expected: 0 }
+        Self { requests, expected: 0, gap: GAP.0 }
     }
 
     /// The first request of a group; `None` when every sender is gone.
@@ -52,16 +56,17 @@ impl Queue {
     /// them sent would make the others wait for a flush of their own, so as long as fewer have
     /// joined than last time, a short gap is waited out.
     pub(crate) fn another(&mut self, joined: usize) -> Option<Request> {
-        let patience = if joined < self.expected { GAP } else { Duration::ZERO };
+        let patience = if joined < self.expected { self.gap } else { Duration::ZERO };
         match self.look(patience) {
             Look::Found(request) => Some(request),
             Look::Nothing | Look::Gone => None,
         }
     }
 
-    /// A group of so many was committed.
-    pub(crate) fn committed(&mut self, group: usize) {
+    /// A group of so many was committed, which took so long.
+    pub(crate) fn committed(&mut self, group: usize, took: Duration) {
         self.expected = group;
+        self.gap = (took / 16).clamp(GAP.0, GAP.1);
     }
 
     /// Whether nobody waits.

@@ -3,9 +3,9 @@
 use std::{
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
+    time::Instant,
 };
 
-use flexcore_eventsourcing::Timestamp;
 use flexcore_ports::{Clock, LogHead, StoreError};
 use flume::Sender;
 use rusqlite::{Connection, config::DbConfig};
@@ -196,9 +196,9 @@ impl Thread<'_> {
                 next = queue.another(group.answers.len());
             }
         }
-        let now = self.now();
-        let failed = failed.or_else(|| self.log.commit(&group, now).err());
-        queue.committed(group.answers.len());
+        let start = Instant::now();
+        let failed = failed.or_else(|| self.log.commit(&mut group, self.setup.clock.now()).err());
+        queue.committed(group.answers.len(), start.elapsed());
         match failed {
             None => self.answer(group),
             Some(error) => self.fail(group, &error),
@@ -299,9 +299,5 @@ impl Thread<'_> {
             .and_then(|()| self.wal.checkpoint(&self.setup.connection, Checkpoint::Truncate))
             .map(drop)
             .map_err(|error| store_error(&error, "log.db"))
-    }
-
-    fn now(&self) -> Timestamp {
-        self.setup.clock.now()
     }
 }

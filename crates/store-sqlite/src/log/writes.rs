@@ -89,7 +89,9 @@ mod tests {
         #[test]
         fn writes_come_back(writes in prop::collection::vec(write(), 0..20)) {
             let mut bytes = Vec::new();
-            writes.iter().for_each(|write| encode(write, &mut bytes));
+            for write in &writes {
+                encode(write, &mut bytes);
+            }
             prop_assert_eq!(decode(&bytes), Some(writes));
         }
 

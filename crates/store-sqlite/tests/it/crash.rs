@@ -9,6 +9,7 @@ use std::{
 
 use flexcore_eventsourcing::Append;
 use flexcore_ports::EventStore;
+use flexcore_store_sqlite::SqliteStore;
 use flexcore_testkit::{event, stream};
 
 use crate::support::{assert_whole, folder, writer};
@@ -55,9 +56,16 @@ async fn what_was_acknowledged_survives_every_kill() {
             assert_whole(folder.path()).await;
         }
     }
-    // A writer finds the ends of all streams where the log has them.
     let store = writer(folder.path()).unwrap();
-    for (key, version) in &acknowledged {
+    assert_survived(&store, &acknowledged).await;
+    store.close().await.unwrap();
+    let report = assert_whole(folder.path()).await;
+    assert!(report.events > acknowledged.values().sum());
+}
+
+/// Every acknowledged event is there, and the ends of streams are where the log has them.
+async fn assert_survived(store: &SqliteStore, acknowledged: &HashMap<String, u64>) {
+    for (key, version) in acknowledged {
         let stream = stream(key);
         let events = store.events().read_stream(&stream, *version, 10_000).await.unwrap();
         assert_eq!(events.first().unwrap().version, *version, "stream {key}");
@@ -65,7 +73,30 @@ async fn what_was_acknowledged_survives_every_kill() {
         let next = Append::to(stream, end, vec![event(900_000_000 + end)]);
         store.events().append(next).await.unwrap();
     }
-    store.close().await.unwrap();
-    let report = assert_whole(folder.path()).await;
-    assert!(report.events > acknowledged.values().sum());
+}
+
+/// A write that fails for another reason than a full disk, here a limit on the size of files: nobody
+/// knows what is on the disk then, so the store must not go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_write_stops_the_store_and_loses_nothing() {
+    let folder = folder();
+    // In blocks of 512 bytes; with the signal ignored, the write fails with EFBIG.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$1\""])
+        .arg(program())
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("Poisoned") && error.contains("restart the program"), "{error}");
+    let mut acknowledged = HashMap::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let (stream, version) = line.split_once(' ').unwrap();
+        acknowledged.insert(stream.to_owned(), version.parse().unwrap());
+    }
+    assert!(!acknowledged.is_empty());
+    assert_whole(folder.path()).await;
+    let store = writer(folder.path()).unwrap();
+    assert_survived(&store, &acknowledged).await;
 }

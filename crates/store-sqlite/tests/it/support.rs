@@ -42,7 +42,8 @@ pub(crate) async fn fill(store: &SqliteStore, batches: u64) {
         let new = (0..count)
             .map(|offset| {
                 let number = batch * 10 + offset;
-                let length = if number % 37 == 0 { 20_000 } else { number as usize % 400 };
+                let length =
+                    if number % 37 == 0 { 20_000 } else { usize::try_from(number % 400).unwrap() };
                 EventData { payload: payload(number, length), ..event(number) }
             })
             .collect();

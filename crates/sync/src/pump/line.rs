@@ -31,11 +31,7 @@ pub(super) fn is_whole_object(line: &[u8]) -> bool {
                 Some(outer) => depth = outer,
                 None => return false,
             },
-            b'"' => {
-                if !skip_string(&mut bytes) {
-                    return false;
-                }
-            }
+            b'"' if !skip_string(&mut bytes) => return false,
             _ => {}
         }
     }

@@ -223,7 +223,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         }),
         1 => Just(b"{\"type\":\"STATE\",\"value\":{\"x\":NaN}}".to_vec()),
         1 => Just(b"{\"type\":\"SCHEMA\",\"stream\":\"a\",\"schema\":{}}".to_vec()),
-        1 => "[ -z]{0,30}".prop_map(|text| text.into_bytes()),
+        1 => "[ -z]{0,30}".prop_map(String::into_bytes),
         1 => vec(any::<u8>().prop_filter("no newline", |byte| *byte != b'\n'), 0..30)
             .prop_filter("no broken message", |line| std::str::from_utf8(line).is_ok() || glance(line).kind == Kind::NotJson),
     ]

@@ -113,6 +113,6 @@ async fn stderr_of_both_is_logged_line_by_line_whatever_its_bytes() {
     stage.completed().await;
     let log = stage.log.text();
     assert!(log.contains("tap: caf\u{fffd}\n") && log.contains("tap: last line\n"), "{log}");
-    let long = log.lines().find(|line| line.starts_with("target: xxx")).unwrap();
-    assert!(long.len() < 70_000 && long.contains("200000 bytes"), "{}", long.len());
+    let cut = log.lines().find(|line| line.starts_with("target: xxx")).unwrap();
+    assert!(cut.len() < 70_000 && cut.contains("200000 bytes"), "{}", cut.len());
 }

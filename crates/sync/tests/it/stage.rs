@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than anything here takes on a loaded machine; only a failing test waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const SCHEMA: &str =
     r#"{"type":"SCHEMA","stream":"orders","schema":{},"key_properties":[]}"#;
@@ -202,7 +202,9 @@ fn settings(folder: &TempDir, tap: &str, target: &str) -> SyncSettings {
 
 /// A script that prints these lines.
 pub(crate) fn prints(lines: &[&str]) -> String {
-    lines.iter().map(|line| format!("printf '%s\\n' '{line}'\n")).collect()
+    let prints: Vec<String> =
+        lines.iter().map(|line| format!("printf '%s\\n' '{line}'\n")).collect();
+    prints.concat()
 }
 
 impl Ears {

@@ -70,9 +70,11 @@ pub async fn a_wrong_version_conflicts_and_nothing_is_written(fixture: &Fixture)
 pub async fn several_streams_are_written_as_a_whole_or_not_at_all(fixture: &Fixture) {
     fixture.accepted(Append::to(stream("b"), 0, vec![event(1)])).await;
     let refused = fixture
-        .append(
-            Append::to(stream("a"), 0, vec![event(2)]).and(Append::to(stream("b"), 0, vec![event(3)])),
-        )
+        .append(Append::to(stream("a"), 0, vec![event(2)]).and(Append::to(
+            stream("b"),
+            0,
+            vec![event(3)],
+        )))
         .await;
     assert!(matches!(refused, Err(AppendError::Conflict { .. })), "{refused:?}");
     assert_eq!(fixture.all().await.len(), 1);

@@ -65,9 +65,8 @@ pub async fn time_never_runs_backwards(fixture: &Fixture) {
 /// The head names the last batch, whose hash is found by its last position and by no other.
 pub async fn the_head_is_the_last_batch(fixture: &Fixture) {
     let head = async || fixture.store.head().await.expect("it can be read");
-    let hash_at = async |position| {
-        fixture.store.batch_hash_at(position).await.expect("it can be read")
-    };
+    let hash_at =
+        async |position| fixture.store.batch_hash_at(position).await.expect("it can be read");
     let empty = head().await;
     assert_eq!((empty.position, empty.batch, empty.hash), (0, 0, Hash::ZERO));
     fixture.accepted(Append::to(stream("a"), 0, vec![event(1), event(2)])).await;

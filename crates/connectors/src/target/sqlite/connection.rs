@@ -75,7 +75,7 @@ impl Database {
             turnstile,
             marked: Lengths::new(),
         };
-        database.configure().map_err(located)?;
+        database.in_turn(Self::configure)?;
         database.begin()?;
         if let Some(owner) = database.owner.clone() {
             database.connection.execute_batch(MARKS).map_err(located)?;
@@ -85,16 +85,21 @@ impl Database {
         Ok(database)
     }
 
-    fn configure(&self) -> rusqlite::Result<()> {
-        self.connection.busy_timeout(PATIENCE.min(self.wait))?;
-        // A writer that neither blocks readers nor is blocked by them, and commits that last.
-        self.connection.pragma_update(None, "journal_mode", "WAL")?;
-        self.connection.pragma_update(None, "synchronous", "FULL")?;
-        // Tables are rebuilt to widen a type; views of them must not stand in the way.
-        self.connection.pragma_update(None, "legacy_alter_table", true)?;
-        self.connection.pragma_update(None, "cache_size", -8192)?;
-        self.connection.set_prepared_statement_cache_capacity(256);
-        Ok(())
+    fn configure(&self) -> Result<(), SinkError> {
+        let connection = &self.connection;
+        connection.set_prepared_statement_cache_capacity(256);
+        let configured = connection
+            .busy_timeout(PATIENCE.min(self.wait))
+            // A writer that neither blocks readers nor is blocked by them, and commits that last.
+            .and_then(|()| connection.pragma_update(None, "journal_mode", "WAL"))
+            .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))
+            // Tables are rebuilt to widen a type; views of them must not stand in the way.
+            .and_then(|()| connection.pragma_update(None, "legacy_alter_table", true))
+            .and_then(|()| connection.pragma_update(None, "cache_size", -8192));
+        match configured {
+            Err(error) if is_busy(&error) => Err(SinkError::Locked(self.path.clone())),
+            outcome => outcome.map_err(|error| self.located(error)),
+        }
     }
 
     pub(super) fn located(&self, source: rusqlite::Error) -> SinkError {
@@ -109,16 +114,21 @@ impl Database {
 
     #[cold]
     fn begin_anew(&mut self) -> Result<(), SinkError> {
+        self.in_turn(Self::wait_for_writer)?;
+        self.in_transaction = true;
+        Ok(())
+    }
+
+    /// Does something that needs the database alone, in the order in which processes asked for it.
+    fn in_turn(&self, work: impl FnOnce(&Self) -> Result<(), SinkError>) -> Result<(), SinkError> {
         let queue = |operation| {
             flock(&self.turnstile, operation)
                 .map_err(|error| SinkError::file("lock the folder of", &self.path)(error.into()))
         };
         queue(FlockOperation::LockExclusive)?;
-        let begun = self.wait_for_writer();
+        let outcome = work(self);
         queue(FlockOperation::Unlock)?;
-        begun?;
-        self.in_transaction = true;
-        Ok(())
+        outcome
     }
 
     fn wait_for_writer(&self) -> Result<(), SinkError> {
@@ -126,7 +136,7 @@ impl Database {
         loop {
             match self.connection.execute_batch("BEGIN IMMEDIATE") {
                 Ok(()) => return Ok(()),
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                Err(error) if is_busy(&error) => {
                     if waited >= self.wait {
                         return Err(SinkError::Locked(self.path.clone()));
                     }
@@ -317,4 +327,8 @@ impl Database {
         )?;
         Ok(())
     }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }

@@ -1,6 +1,8 @@
-//! The pipeline that is killed: two parallel syncs of several streams and a command behind them.
+//! The pipeline that is killed: three parallel syncs, in which every native connector has a part, and
+//! a command behind them.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     time::{Duration, Instant},
 };
@@ -17,8 +19,10 @@ steps:
     sync: { tap: tap-orders, target: { plugin: target-jsonl, config: { path: out/jsonl } } }
   - id: to_sqlite
     sync: { tap: tap-orders, target: { plugin: target-sqlite, config: { path: out/orders.db } } }
+  - id: to_csv
+    sync: { tap: tap-events, target: { plugin: target-csv, config: { path: out/csv } } }
   - id: check
-    needs: [to_jsonl, to_sqlite]
+    needs: [to_jsonl, to_sqlite, to_csv]
     command:
       argv: [sh, check.sh]
       env: { RECORDS: \"{{ steps.to_jsonl.output.records }}\" }
@@ -34,6 +38,9 @@ plugins:
         - { path: data/orders.csv, key: [id] }
         - { path: data/lines.csv }
         - { path: data/visits.csv }
+  tap-events:
+    inherit: tap-jsonl
+    config: { files: [{ path: data/early.jsonl }, { path: data/late.jsonl }] }
 ";
 
 /// Leaves a trace of its own, outside of everything that FlexCore knows.
@@ -47,11 +54,16 @@ echo \"end $FLEXCORE_ATTEMPT\" >> trace
 /// The streams, in the order of the project file.
 const STREAMS: [&str; 4] = ["customers", "orders", "lines", "visits"];
 
+/// The streams of JSON Lines.
+const EVENTS: [&str; 2] = ["early", "late"];
+
 /// Rows of each stream.
 const ROWS: usize = 2_000;
 
 pub(super) struct Example {
     pub(super) project: Project,
+    /// How many executions there are once the one that is killed has come to its end.
+    pub(super) expected_executions: usize,
 }
 
 impl Example {
@@ -63,21 +75,32 @@ impl Example {
         for stream in STREAMS {
             project.write(&format!("data/{stream}.csv"), format!("{HEADER}\n{}", rows(0, ROWS)));
         }
-        Self { project }
+        for stream in EVENTS {
+            project.write(&format!("data/{stream}.jsonl"), events(0, ROWS));
+        }
+        Self { project, expected_executions: 1 }
     }
 
     /// A first run has moved some rows; there are new ones now.
     pub(super) fn after_a_first_run() -> Self {
-        let example = Self::fresh();
+        let mut example = Self::fresh();
         for stream in STREAMS {
             let few = format!("{HEADER}\n{}", rows(0, ROWS / 10));
             example.project.write(&format!("data/{stream}.csv"), few);
+        }
+        for stream in EVENTS {
+            example.project.write(&format!("data/{stream}.jsonl"), events(0, ROWS / 10));
         }
         example.run_to_the_end();
         for stream in STREAMS {
             let rest = rows(ROWS / 10, ROWS);
             example.project.append(&format!("data/{stream}.csv"), &rest);
         }
+        for stream in EVENTS {
+            let rest = events(ROWS / 10, ROWS);
+            example.project.append(&format!("data/{stream}.jsonl"), &rest);
+        }
+        example.expected_executions = 2;
         example
     }
 
@@ -88,18 +111,26 @@ impl Example {
         start.elapsed()
     }
 
+    /// How many executions the log knows.
+    pub(super) fn executions(&self) -> usize {
+        let list = self.project.json(&["execution", "list"]).completes().value();
+        list["items"].as_array().expect("a list").len()
+    }
+
     pub(super) fn resume(&self) -> Running {
         self.project.start(&["run", "--resume", "pipeline.yaml"])
     }
 
     /// Everything that the targets hold.
     pub(super) fn results(&self) -> Vec<(String, String)> {
-        let file = |stream| {
-            let path = format!("out/jsonl/{stream}.jsonl");
-            (path.clone(), self.project.read(&path))
-        };
-        let table = |stream: &str| (stream.to_owned(), self.table(stream));
-        STREAMS.into_iter().map(file).chain(STREAMS.into_iter().map(table)).collect()
+        let json_lines = STREAMS.map(|stream| format!("out/jsonl/{stream}.jsonl"));
+        let csv = EVENTS.map(|stream| format!("out/csv/{stream}.csv"));
+        let files = json_lines.into_iter().chain(csv).map(|path| {
+            let content = self.project.read(&path);
+            (path, content)
+        });
+        let tables = STREAMS.map(|stream| (stream.to_owned(), self.table(stream)));
+        files.chain(tables).collect()
     }
 
     /// The rows of a table, a line each, in their order.
@@ -119,7 +150,7 @@ impl Example {
                     ValueRef::Integer(number) => write!(text, "{number}").expect("room"),
                     ValueRef::Real(number) => write!(text, "{number}").expect("room"),
                     ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-                        text.push_str(&String::from_utf8_lossy(bytes));
+                        text.push_str(&String::from_utf8_lossy(bytes).replace('\n', "\\n"));
                     }
                 }
                 text.push('|');
@@ -129,14 +160,13 @@ impl Example {
         text
     }
 
-    /// Every row of the sources is in the results once.
+    /// Every row of the sources is in the results once, whatever a line is there.
     pub(super) fn assert_complete(&self) {
         for (place, content) in self.results() {
-            let mut lines: Vec<_> = content.lines().collect();
-            lines.sort_unstable();
-            lines.dedup();
-            assert_eq!(lines.len(), ROWS, "{place}");
-            assert_eq!(content.lines().count(), ROWS, "{place}");
+            let lines: BTreeSet<_> = content.lines().collect();
+            let header = usize::from(place.ends_with(".csv"));
+            assert_eq!(lines.len(), ROWS + header, "{place}");
+            assert_eq!(content.lines().count(), ROWS + header, "{place}");
         }
     }
 
@@ -199,6 +229,16 @@ fn rows(from: usize, to: usize) -> String {
         let note =
             if id % 5 == 0 { String::new() } else { format!("\"says \"\"{id}\"\",\nthen\"") };
         writeln!(text, "{id},c{:07},Name {id},{amount},{},{note}", id * 31, id % 2 == 0)
+            .expect("room in a text");
+    }
+    text
+}
+
+/// JSON Lines of another shape, with values that are easily changed on the way.
+fn events(from: usize, to: usize) -> String {
+    let mut text = String::new();
+    for id in from..to {
+        writeln!(text, "{{\"id\": {id}, \"exact\": {id}.10, \"text\": \"\\u00e9, \\\"{id}\\\"\"}}")
             .expect("room in a text");
     }
     text

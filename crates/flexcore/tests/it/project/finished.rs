@@ -51,19 +51,12 @@ impl Finished {
         let parsed = serde_json::from_str(last).or_else(|_| serde_json::from_str(&self.stderr));
         parsed.unwrap_or_else(|error| panic!("stderr is no JSON ({error}): {self}"))
     }
-
-    /// Standard error says this.
-    #[track_caller]
-    pub(crate) fn says(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "stderr does not say `{text}`: {self}");
-        self
-    }
 }
 
 impl std::fmt::Display for Finished {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { arguments, status, stdout, stderr } = self;
-        write!(formatter, "`flexcore {arguments}` ended with {status}\n")?;
+        writeln!(formatter, "`flexcore {arguments}` ended with {status}")?;
         write!(formatter, "--- stdout\n{stdout}\n--- stderr\n{stderr}")
     }
 }

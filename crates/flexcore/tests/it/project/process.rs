@@ -1,7 +1,7 @@
 //! Running binaries, and the processes that they leave or do not leave.
 
 use std::{
-    fs::{self, File},
+    fs,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
@@ -10,7 +10,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+    process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open},
 };
 
 use super::{Finished, PATIENCE};
@@ -45,6 +45,11 @@ impl Running {
         let pid = Pid::from_child(&self.child);
         // It may have ended by itself.
         let _ = kill_process(pid, signal);
+    }
+
+    /// Sends a signal to its whole process group, whose leader it is.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        kill_process_group(Pid::from_child(&self.child), signal).expect("a group of its own");
     }
 
     /// Waits until its end, at most for so long; whether it has ended.
@@ -98,11 +103,6 @@ impl Running {
     /// What it wrote to standard error so far.
     pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default()
-    }
-
-    /// A file with its standard output, for a closer look.
-    pub(crate) fn open_stdout(&self) -> File {
-        File::open(&self.stdout).expect("the output's file")
     }
 }
 

@@ -1,12 +1,19 @@
 //! Texts without what differs between two runs, for snapshots.
 
-use super::Project;
+use super::{Project, search_path};
 
 /// Replaces the project's folder, ids of executions, process ids and times.
 pub(crate) fn redact(project: &Project, text: &str) -> String {
     let root = project.root().display().to_string();
     let scratch = project.scratch().display().to_string();
     let text = text.replace(&root, "[project]").replace(&scratch, "[scratch]");
+    let text = text.replace(&search_path(), "[PATH]");
+    let text = replace_after(
+        &text,
+        "max_line` allows: ",
+        |c| c.is_ascii_digit(),
+        "max_line` allows: [size]",
+    );
     let text = replace_after(&text, "ex_", |c| c.is_ascii_hexdigit(), "[execution]");
     let text = replace_after(&text, "process ", |c| c.is_ascii_digit(), "process [pid]");
     durations(&text)

@@ -1,6 +1,11 @@
 //! Group `run`: what a whole `flexcore run` takes, from the start of the process to its end.
 
-use std::{fmt::Write as _, path::Path, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+};
 
 use anyhow::ensure;
 
@@ -42,9 +47,8 @@ fn one_record(root: &Path) -> anyhow::Result<Measure> {
     )?;
     let record = r#"{"type":"RECORD","stream":"orders","record":{"id":1}}"#;
     let state = r#"{"type":"STATE","value":{"bookmarks":{"orders":{"id":1}}}}"#;
-    let lines = [data::SCHEMA, record, state];
-    let tap: String = lines.iter().map(|line| format!("echo '{line}'\n")).collect();
-    project.write("tap.sh", &tap)?;
+    let schema = data::SCHEMA;
+    project.write("tap.sh", &format!("echo '{schema}'\necho '{record}'\necho '{state}'\n"))?;
     project
         .write("target.sh", "exec sed -n 's/^{\"type\":\"STATE\",\"value\":\\(.*\\)}$/\\1/p'\n")?;
     milliseconds("whole run, a one-record sync of two shell plugins", &project, 60.0)
@@ -92,8 +96,7 @@ fn native_pair(root: &Path) -> anyhow::Result<Measure> {
         let _ = std::fs::remove_dir_all(project.path("out"));
         rates.push(f64::from(ROWS) / project.run()?.time.as_secs_f64());
     }
-    let written = std::fs::read(project.path("out/rows.jsonl"))?;
-    let lines = written.iter().filter(|byte| **byte == b'\n').count();
+    let lines = BufReader::new(File::open(project.path("out/rows.jsonl"))?).lines().count();
     ensure!(lines == 1_000_000, "{lines} lines were written");
     Ok(Measure {
         name: "whole run, tap-csv → target-jsonl, 1 M rows of 10 columns".to_owned(),

@@ -5,8 +5,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs, io,
+    fs,
+    io::{self, Read as _},
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    path::Path,
     time::Duration,
 };
 
@@ -32,7 +34,7 @@ struct Seen {
 impl Seen {
     /// Reads `/proc/<pid>/stat`; `None` if there is no such process (any more).
     fn read(pid: Pid) -> Option<Self> {
-        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let stat = read_whole(Path::new(&format!("/proc/{pid}/stat")))?;
         Self::parse(pid, &stat)
     }
 
@@ -80,7 +82,45 @@ fn all_processes() -> Vec<Seen> {
 }
 
 /// The processes below `root`, without itself.
+///
+/// The kernel's own lists of children are asked first: a walk over all of `/proc` takes many
+/// milliseconds on a busy machine, and every normal end of a launcher would wait for it. The lists
+/// may miss a child while others end (proc_pid_task_children(5)); whoever ends trees looks again
+/// until no child is left, and where the lists name nobody the walk has the last word.
 fn descendants(root: Pid) -> Vec<Seen> {
+    let listed = listed_descendants(root);
+    if listed.is_empty() { walked_descendants(root) } else { listed }
+}
+
+/// The processes below `root` by the kernel's lists; none where the kernel keeps no lists.
+fn listed_descendants(root: Pid) -> Vec<Seen> {
+    let mut found = Vec::new();
+    let mut open = vec![root];
+    while let Some(parent) = open.pop() {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{parent}/task")) else { continue };
+        for task in tasks.flatten() {
+            let Some(list) = read_whole(&task.path().join("children")) else { continue };
+            let list = String::from_utf8_lossy(&list);
+            let pids = list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
+            for child in pids.filter_map(Pid::from_raw).filter_map(Seen::read) {
+                open.push(child.pid);
+                found.push(child);
+            }
+        }
+    }
+    found
+}
+
+/// Reads a file of `/proc`, whose size is not known beforehand, in as few calls as can be.
+fn read_whole(path: &Path) -> Option<Vec<u8>> {
+    let mut file = fs::File::open(path).ok()?;
+    let mut content = Vec::with_capacity(4_096);
+    file.read_to_end(&mut content).ok()?;
+    Some(content)
+}
+
+/// The processes below `root` by a walk over all of `/proc`.
+fn walked_descendants(root: Pid) -> Vec<Seen> {
     let mut children: HashMap<i32, Vec<Seen>> = HashMap::new();
     for process in all_processes() {
         children.entry(process.parent).or_default().push(process);

@@ -3,3 +3,5 @@
 mod read;
 mod statistics;
 mod verify;
+
+pub use verify::verify_reply;

@@ -43,6 +43,7 @@ pub use context::RequestContext;
 pub use discover::{DiscoverPorts, Discovery, discover};
 pub use dispatch::dispatch;
 pub use error::UseCaseError;
+pub use event::verify_reply;
 pub use execution::{RunDecision, RunPolicy, Unfinished};
 pub use pipeline::save_pipeline;
 pub use projection::{ProjectionError, Projector};

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, ErrorBody};
 use flexcore_app::{CommandBus, Discovery, QueryBus, Runner, Services};
 use flexcore_pipeline_file::Project;
+use flexcore_ports::LogVerifier;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -46,6 +47,13 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// [`HostErrorKind::Absent`] if nothing was ever written there; nothing is made then.
     async fn read(&self, place: &Place) -> Result<Reader, HostError>;
+
+    /// What proves the log of a place. The store is not opened for it: nothing is brought up to
+    /// date or repaired before it is looked at, and a store that no longer opens is told why.
+    ///
+    /// # Errors
+    /// [`HostErrorKind::Absent`] if nothing was ever written there.
+    fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError>;
 
     /// Sends a command to the live writer of a place; `None` if there is none, and the caller may
     /// open the store itself. The inner result is the command's.

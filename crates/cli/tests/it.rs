@@ -20,6 +20,7 @@ use flexcore_cli::{
     ConnectorDescription, Exit, Host, HostError, HostErrorKind, Place, Reader, Terminal, Writer,
     execute, parse,
 };
+use flexcore_ports::LogVerifier;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -60,6 +61,15 @@ impl Host for StorelessHost {
     }
 
     async fn read(&self, place: &Place) -> Result<Reader, HostError> {
+        Err(HostError {
+            kind: HostErrorKind::Absent,
+            code: "FC0402",
+            message: format!("there is no store in {}", place.state_folder.display()),
+            hint: None,
+        })
+    }
+
+    fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError> {
         Err(HostError {
             kind: HostErrorKind::Absent,
             code: "FC0402",

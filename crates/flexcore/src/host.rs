@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, ErrorBody};
 use flexcore_app::{DiscoverPorts, Discovery, RunnerOptions, discover};
 use flexcore_cli::{ConnectorDescription, Host, HostError, HostErrorKind, Place, Reader, Writer};
-use flexcore_ports::Ids;
+use flexcore_ports::{Ids, LogVerifier};
+use flexcore_store_sqlite::SqliteLogVerifier;
 use flexcore_sync::{PumpSyncRunner, SyncOptions};
 use serde_json::Value;
 
@@ -126,6 +127,11 @@ impl Host for BinaryHost {
 
     async fn read(&self, place: &Place) -> Result<Reader, HostError> {
         reader::open(self, place).await
+    }
+
+    fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError> {
+        reader::must_be_there(&StatePaths::new(&place.state_folder))?;
+        Ok(Arc::new(SqliteLogVerifier::new(&place.state_folder)))
     }
 
     async fn send(

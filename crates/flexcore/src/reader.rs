@@ -16,14 +16,7 @@ use crate::{
 
 pub(crate) async fn open(host: &BinaryHost, place: &Place) -> Result<Reader, HostError> {
     let paths = StatePaths::new(&place.state_folder);
-    if !paths.folder().join("log.db").exists() {
-        return Err(HostError {
-            kind: HostErrorKind::Absent,
-            code: "FC0402",
-            message: format!("there is no store in {}", paths.folder().display()),
-            hint: Some("`flexcore run FILE` makes one".to_owned()),
-        });
-    }
+    must_be_there(&paths)?;
     bring_views_up_to_date(&paths).await;
     let store = SqliteStore::open(paths.folder(), OpenMode::Reader, Arc::new(SystemClock))
         .map_err(store_error)?;
@@ -37,6 +30,19 @@ pub(crate) async fn open(host: &BinaryHost, place: &Place) -> Result<Reader, Hos
     let services = Arc::new(services);
     let queries = QueryBus::new(Arc::clone(&services), Arc::new(Unobserved));
     Ok(Reader { services, queries })
+}
+
+/// A store that was never written is not made by looking at it.
+pub(crate) fn must_be_there(paths: &StatePaths) -> Result<(), HostError> {
+    if !paths.folder().join("log.db").exists() {
+        return Err(HostError {
+            kind: HostErrorKind::Absent,
+            code: "FC0402",
+            message: format!("there is no store in {}", paths.folder().display()),
+            hint: Some("`flexcore run FILE` makes one".to_owned()),
+        });
+    }
+    Ok(())
 }
 
 /// Asks the live writer to catch up; without one, takes the lock for the moment that it takes.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use flexcore_api::{LogFault, VerifyLog, VerifyReply};
-use flexcore_ports::VerifyFault;
+use flexcore_ports::{VerifyFault, VerifyReport};
 
 use crate::{HandleQuery, RequestContext, Services, UseCaseError};
 
@@ -13,15 +13,20 @@ impl HandleQuery<VerifyLog> for Services {
         _context: &RequestContext,
         _query: VerifyLog,
     ) -> Result<VerifyReply, UseCaseError> {
-        let report = self.ports.verifier.verify().await?;
-        Ok(VerifyReply {
-            intact: report.fault.is_none(),
-            batches: report.batches,
-            events: report.events,
-            streams: report.streams,
-            head: report.head.to_string(),
-            fault: report.fault.map(fault),
-        })
+        Ok(verify_reply(self.ports.verifier.verify().await?))
+    }
+}
+
+/// What a proof of the log came to, as callers see it. A log that no longer opens is proven without
+/// a store: by its verifier alone.
+pub fn verify_reply(report: VerifyReport) -> VerifyReply {
+    VerifyReply {
+        intact: report.fault.is_none(),
+        batches: report.batches,
+        events: report.events,
+        streams: report.streams,
+        head: report.head.to_string(),
+        fault: report.fault.map(fault),
     }
 }
 

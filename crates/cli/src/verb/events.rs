@@ -4,6 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use clap::{Args, Subcommand};
 use flexcore_api::{EventPage, GetLogStatistics, ReadEvents, VerifyLog};
+use flexcore_app::{UseCaseError, verify_reply};
 
 use crate::{
     Exit, Reader,
@@ -63,9 +64,10 @@ impl EventsVerb {
                 let reader = session.host.read(&place).await?;
                 arguments.follow(session, &reader).await?;
             }
-            Self::Verify(query) => {
-                let reader = session.host.read(&place).await?;
-                let reply = session.ask(&reader, query).await?;
+            Self::Verify(VerifyLog {}) => {
+                let verifier = session.host.verifier(&place)?;
+                let report = verifier.verify().await.map_err(UseCaseError::from)?;
+                let reply = verify_reply(report);
                 session.output.result(&reply, verify_text)?;
                 if !reply.intact {
                     return Ok(Exit::Failed);

@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     queue, read,
-    request::{Prepared, Request},
+    request::{Answer, Prepared, Request},
     roll_forward::{log_end, roll_forward},
     schema::LOG,
     writer::{Published, Writer, WriterSetup, closed},
@@ -19,7 +19,10 @@ use crate::{
     connection::Access, folder::Folder, lock::StoreLock, open_error::OpenError, readers::Readers,
 };
 
-/// The event log on SQLite. Handles are cheap; all share one writer thread.
+/// The event log on SQLite, with one writer thread for all callers.
+///
+/// Opened for reading, it sees what another process commits; [`EventStore::appended`] then changes
+/// when [`EventStore::head`] is asked and finds that the log has grown.
 #[derive(Debug)]
 pub struct SqliteEventStore {
     readers: Readers,
@@ -92,7 +95,10 @@ impl SqliteEventStore {
         let (reply, answer) = oneshot::channel();
         writer.send(Request::Append(prepared, reply)).await?;
         match queue::answer(answer, &self.waiting).await {
-            Ok(outcome) => outcome,
+            Ok(Answer { outcome, prepared }) => {
+                drop(prepared);
+                outcome
+            }
             Err(_) => Err(closed().into()),
         }
     }

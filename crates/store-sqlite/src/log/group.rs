@@ -10,7 +10,7 @@ use rusqlite::Result;
 use super::{
     heads::{Head, Heads},
     interned::Interned,
-    request::{Prepared, Reply},
+    request::{Answer, Prepared, Reply},
     statements::{BatchRow, EventPlace, Statements},
     writes::{self, StoredWrite},
 };
@@ -31,14 +31,14 @@ pub(crate) struct LogEnd {
     pub(crate) committed_at: Timestamp,
 }
 
-/// The answer to one append.
+/// What one append came to.
 pub(crate) type Outcome = std::result::Result<Appended, AppendError>;
 
 /// A group that is being filled.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
-    /// Who waits for which outcome. Refusals wait as well: they may rest on what the group wrote.
-    pub(crate) answers: Vec<(Reply, Outcome)>,
+    /// Who waits for which answer. Refusals wait as well: they may rest on what the group wrote.
+    pub(crate) answers: Vec<(Reply, Answer)>,
     in_transaction: bool,
     bytes: usize,
     writes: Vec<BatchWrite>,

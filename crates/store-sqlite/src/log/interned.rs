@@ -17,16 +17,28 @@ const CAPACITY: usize = 10_000;
 pub(crate) struct Interned {
     types: HashMap<Arc<str>, i64>,
     contexts: HashMap<ContextTexts, i64>,
-    /// The last context: one command's events share theirs.
-    last: Option<(ContextTexts, i64)>,
+    /// The last ones: one command's events mostly share theirs.
+    last_type: Option<(Arc<str>, i64)>,
+    last_context: Option<(ContextTexts, i64)>,
     new_ids: bool,
 }
 
 impl Interned {
     pub(crate) fn type_id(&mut self, rows: &mut Statements<'_>, name: &Arc<str>) -> Result<i64> {
-        if let Some(id) = self.types.get(name) {
+        if let Some((last, id)) = &self.last_type
+            && last == name
+        {
             return Ok(*id);
         }
+        let id = match self.types.get(name) {
+            Some(id) => *id,
+            None => self.load_type(rows, name)?,
+        };
+        self.last_type = Some((Arc::clone(name), id));
+        Ok(id)
+    }
+
+    fn load_type(&mut self, rows: &mut Statements<'_>, name: &Arc<str>) -> Result<i64> {
         let id = rows.type_id(name)?;
         self.new_ids = true;
         bound(&mut self.types);
@@ -39,7 +51,7 @@ impl Interned {
         rows: &mut Statements<'_>,
         context: &EventContext,
     ) -> Result<i64> {
-        if let Some((texts, id)) = &self.last
+        if let Some((texts, id)) = &self.last_context
             && same(texts, context)
         {
             return Ok(*id);
@@ -53,7 +65,7 @@ impl Interned {
             Some(id) => *id,
             None => self.load_context(rows, &texts)?,
         };
-        self.last = Some((texts, id));
+        self.last_context = Some((texts, id));
         Ok(id)
     }
 

@@ -15,8 +15,20 @@ const MAX_BYTES: usize = 64 << 20;
 /// The longest type name, tenant, actor or content type, in bytes.
 const MAX_TEXT: usize = 1_024;
 
-/// Where the outcome of an append goes.
-pub(crate) type Reply = oneshot::Sender<Result<Appended, AppendError>>;
+/// The answer to one append.
+///
+/// The append goes back with it, so that its memory is freed on the caller's thread: the writer is
+/// the one thread that everybody waits for.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// What the append came to.
+    pub(crate) outcome: Result<Appended, AppendError>,
+    /// The append.
+    pub(crate) prepared: Prepared,
+}
+
+/// Where the answer to an append goes.
+pub(crate) type Reply = oneshot::Sender<Answer>;
 
 /// A message to the writer thread.
 #[derive(Debug)]

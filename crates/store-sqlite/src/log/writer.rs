@@ -16,7 +16,7 @@ use super::{
     heads::Heads,
     interned::Interned,
     queue::{self, Queue},
-    request::{Prepared, Reply, Request},
+    request::{Answer, Prepared, Reply, Request},
     statements::Statements,
     wal::{Checkpoint, WalSize},
 };
@@ -145,7 +145,9 @@ type Closing = (oneshot::Sender<Result<(), StoreError>>, Result<(), StoreError>)
 fn refuse_all(queue: &mut Queue, error: &StoreError) -> Option<Closing> {
     while let Some(request) = queue.first() {
         match request {
-            Request::Append(_, reply) => drop(reply.send(Err(error.clone().into()))),
+            Request::Append(prepared, reply) => {
+                let _ = reply.send(Answer { outcome: Err(error.clone().into()), prepared });
+            }
             Request::Close(reply) => return Some((reply, Err(error.clone()))),
         }
     }
@@ -188,7 +190,7 @@ impl Thread<'_> {
         while let Some(request) = next.take() {
             match request {
                 Request::Append(prepared, reply) => {
-                    failed = self.take(&prepared, reply, &mut group).err();
+                    failed = self.take(prepared, reply, &mut group).err();
                 }
                 Request::Close(reply) => closing = Some(reply),
             }
@@ -208,49 +210,45 @@ impl Thread<'_> {
 
     fn take(
         &mut self,
-        prepared: &Prepared,
+        prepared: Prepared,
         reply: Reply,
         group: &mut Group,
     ) -> rusqlite::Result<()> {
-        if let Some(poison) = &self.poison {
-            group.answers.push((reply, Err(poison.clone().into())));
-            return Ok(());
-        }
-        match self.log.take(prepared, group) {
-            Ok(outcome) => {
-                group.answers.push((reply, outcome));
-                Ok(())
-            }
-            Err(error) => {
+        let (outcome, result) = if let Some(poison) = &self.poison {
+            (Err(poison.clone().into()), Ok(()))
+        } else {
+            match self.log.take(&prepared, group) {
+                Ok(outcome) => (outcome, Ok(())),
                 // The outcome is replaced with the failure that the whole group shares.
-                group.answers.push((reply, Err(closed().into())));
-                Err(error)
+                Err(error) => (Err(closed().into()), Err(error)),
             }
-        }
+        };
+        group.answers.push((reply, Answer { outcome, prepared }));
+        result
     }
 
     fn answer(&self, group: Group) {
         self.setup.published.publish(self.log.end.head);
-        for (reply, outcome) in group.answers {
+        for (reply, answer) in group.answers {
             // A caller that no longer waits will find its events by repeating the append.
-            let _ = reply.send(outcome);
+            let _ = reply.send(answer);
         }
     }
 
     fn fail(&mut self, group: Group, error: &rusqlite::Error) {
         self.log.roll_back(&group);
         let place = format!("position {}", self.log.end.head.position + 1);
-        let mut answer = store_error(error, place);
+        let mut failure = store_error(error, place);
         if write_failure(error) == WriteFailure::Fatal {
-            answer = StoreError::Poisoned(format!(
+            failure = StoreError::Poisoned(format!(
                 "{}; restart the program, and check disk and log (`flexcore events verify`)",
                 reason(error)
             ));
-            tracing::error!(error = %answer, "the event log takes no more appends");
-            self.poison = Some(answer.clone());
+            tracing::error!(error = %failure, "the event log takes no more appends");
+            self.poison = Some(failure.clone());
         }
-        for (reply, _) in group.answers {
-            let _ = reply.send(Err(answer.clone().into()));
+        for (reply, answer) in group.answers {
+            let _ = reply.send(Answer { outcome: Err(failure.clone().into()), ..answer });
         }
     }
 

@@ -75,7 +75,7 @@ pub(crate) fn write_csv(path: &Path, rows: u32) -> io::Result<()> {
     for id in 1..=rows {
         Row::new(id).write_csv(&mut file)?;
     }
-    file.flush()
+    settle(file)
 }
 
 /// Writes so many rows as a Singer tap does: a schema, the records, a state.
@@ -86,7 +86,13 @@ pub(crate) fn write_singer(path: &Path, rows: u32) -> io::Result<()> {
         Row::new(id).write_record(&mut file)?;
     }
     writeln!(file, r#"{{"type":"STATE","value":{{"bookmarks":{{"orders":{{"id":{rows}}}}}}}}}"#)?;
-    file.flush()
+    settle(file)
+}
+
+/// Waits until the file is on the disk, so that writing it back disturbs no measurement.
+fn settle(mut file: BufWriter<File>) -> io::Result<()> {
+    file.flush()?;
+    file.get_ref().sync_all()
 }
 
 #[cfg(test)]

@@ -106,9 +106,9 @@ mod tests {
     #[test]
     fn the_table_lines_up() {
         let expected = "\
-group       measure                   value  against  ratio        reach
-log-sqlite  durable append   80000 events/s   100000   0.80  ratio ≥ 0.7      met
-run         start                  61.50 ms                         < 60  NOT MET
+group       measure                  value  against  ratio        reach
+log-sqlite  durable append  80000 events/s   100000   0.80  ratio ≥ 0.7      met
+run         start                 61.50 ms                         < 60  NOT MET
 ";
         assert_eq!(table(&measures()), expected);
     }

@@ -130,7 +130,7 @@ impl Host for BinaryHost {
     }
 
     fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError> {
-        reader::must_be_there(&StatePaths::new(&place.state_folder))?;
+        reader::must_be_provable(&StatePaths::new(&place.state_folder))?;
         Ok(Arc::new(SqliteLogVerifier::new(&place.state_folder)))
     }
 

@@ -32,8 +32,19 @@ pub(crate) async fn open(host: &BinaryHost, place: &Place) -> Result<Reader, Hos
     Ok(Reader { services, queries })
 }
 
+/// A log that this program cannot read in this place has no proof; one that is damaged has one.
+pub(crate) fn must_be_provable(paths: &StatePaths) -> Result<(), HostError> {
+    must_be_there(paths)?;
+    match SqliteStore::open(paths.folder(), OpenMode::Reader, Arc::new(SystemClock)) {
+        Err(error @ (OpenError::Newer { .. } | OpenError::NeedsCopy { .. })) => {
+            Err(store_error(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A store that was never written is not made by looking at it.
-pub(crate) fn must_be_there(paths: &StatePaths) -> Result<(), HostError> {
+fn must_be_there(paths: &StatePaths) -> Result<(), HostError> {
     if !paths.folder().join("log.db").exists() {
         return Err(HostError {
             kind: HostErrorKind::Absent,

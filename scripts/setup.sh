@@ -15,9 +15,8 @@ readonly VENVS=.cache/venvs
 readonly PROGRAMS=(
   "bash bash"
   "cc gcc"
-  "flock util-linux"
   "mount mount"
-  "ps procps"
+  "unshare util-linux"
 )
 
 main() {

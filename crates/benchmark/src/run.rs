@@ -26,7 +26,7 @@ const LONG_ROUNDS: usize = 5;
 const ROWS: u32 = 1_000_000;
 
 /// Records for a target that writes some 30,000 a second.
-const FOREIGN_RECORDS: u32 = 200_000;
+const FOREIGN_RECORDS: u32 = 80_000;
 
 /// Runs the group.
 pub(crate) fn run(work: &Path) -> anyhow::Result<Vec<Measure>> {

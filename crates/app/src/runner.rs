@@ -59,7 +59,8 @@ impl fmt::Debug for Runner {
     }
 }
 
-/// Why a runner stopped before the end of an execution. Nothing it started is running any more.
+/// Why a runner stopped before the end of an execution. Whatever it started has ended or is being
+/// killed; that nothing of it is left is what the end of the launcher proves.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// Another owner claimed the execution.
@@ -111,7 +112,7 @@ impl Runner {
     /// Claims an execution and drives it to its end.
     ///
     /// A cancellation comes through the log, from whoever appends it. When `stop` fires, running
-    /// attempts are ended and the execution is left as it is, for a later owner.
+    /// attempts are killed and the execution is left as it is, for a later owner.
     ///
     /// # Errors
     /// [`RunError`].
@@ -125,7 +126,13 @@ impl Runner {
         let _driven = self.services.drive_here(execution);
         let mut session = Session::claim(self, context, execution, observer).await?;
         let ended = session.drive(&stop).await;
-        session.end_attempts().await;
+        match ended {
+            // Whoever asked for it has waited long enough, or another owner is about to begin.
+            Err(RunError::Stopped { .. } | RunError::LostOwnership { .. }) => {
+                session.abandon_attempts().await;
+            }
+            _ => session.end_attempts().await,
+        }
         ended
     }
 }

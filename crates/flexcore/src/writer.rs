@@ -1,6 +1,11 @@
 //! Opening a store to write, and everything that runs beside it.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use flexcore_app::{CommandBus, Ports, Projector, QueryBus, Runner, Services, Unobserved};
@@ -40,6 +45,7 @@ pub(crate) async fn open(
         SqliteStore::open(paths.folder(), mode, Arc::new(SystemClock)).map_err(store_error)?;
     // The store's lock is ours: whatever an earlier run left behind is ended before anything runs.
     let launcher = start_launcher(&paths.launcher_lock()).await?;
+    clear(&paths.work());
     let environment = Arc::new(host.environment_of(place));
     let parts = Parts::new(&paths, &store, place, &environment);
     let artifacts = FolderArtifacts::new(paths.artifacts());
@@ -58,8 +64,20 @@ pub(crate) async fn open(
     let control = ControlServer::listen(paths.folder(), Arc::clone(&services), commands.clone())
         .map_err(|error| failed(format!("the control socket cannot be made: {error}")))?;
     let projection = tokio::spawn(follow(Arc::clone(&services)));
-    let closing = Closing { store, launcher, control, projection, logs: parts.logs };
+    let (logs, work) = (parts.logs, paths.work());
+    let closing = Closing { store, launcher, control, projection, logs, work };
     Ok(Writer { services, commands, queries, runner, closing: Box::new(closing) })
+}
+
+/// Removes the private folders of attempts. To be called while none is alive: what is there was
+/// left by attempts that were killed, and may hold what nobody else should see.
+fn clear(work: &Path) {
+    match std::fs::remove_dir_all(work) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %work.display(), %error, "folders of attempts are left behind");
+        }
+        _ => {}
+    }
 }
 
 /// Keeps the views up to date while the store is open; a list asks for it besides.
@@ -152,12 +170,13 @@ struct Closing {
     control: ControlServer,
     projection: JoinHandle<()>,
     logs: Arc<FolderLogs>,
+    work: PathBuf,
 }
 
 #[async_trait]
 impl CloseStore for Closing {
     async fn close(self: Box<Self>) -> Result<(), HostError> {
-        let Self { store, launcher, control, projection, logs } = *self;
+        let Self { store, launcher, control, projection, logs, work } = *self;
         drop(control);
         projection.abort();
         // It was aborted or has ended; either way it holds the store no longer.
@@ -168,6 +187,7 @@ impl CloseStore for Closing {
         }
         drop(projector);
         launcher.shut_down().await;
+        clear(&work);
         logs.flush();
         store.close().await.map_err(|error| failed(error.to_string()))
     }

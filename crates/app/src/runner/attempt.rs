@@ -136,11 +136,13 @@ impl Session<'_> {
         let epoch = self.ownership.epoch.0;
         let context = task.attempt_context(attempt, epoch, rendered.environment);
         let finished = self.finished.clone();
-        self.running.insert(step.clone(), RunningAttempt { cancel, cancelled_for: None });
+        let begin = Instant::now();
+        // A task of its own: a panic in an adapter fails the attempt, not the execution.
+        let run = tokio::spawn(task.run(context, rendered.work));
+        let running = RunningAttempt { cancel, abort: run.abort_handle(), cancelled_for: None };
+        self.running.insert(step.clone(), running);
         tokio::spawn(async move {
-            let begin = Instant::now();
-            // A task of its own: a panic in an adapter fails the attempt, not the execution.
-            let result = tokio::spawn(task.run(context, rendered.work)).await;
+            let result = run.await;
             let result = result.unwrap_or_else(|panic| AttemptResult::Failed(internal(&panic)));
             let elapsed = begin.elapsed();
             // Without a receiver the session is over and nobody asks any more.

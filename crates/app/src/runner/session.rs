@@ -18,7 +18,10 @@ use flexcore_eventsourcing::{Aggregate, Append, StreamName, Timestamp};
 use flexcore_pipeline_file::{ResolvedPipeline, resolve};
 use flexcore_ports::AppendError;
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Evaluation, Ownership, RunError, RunObserver, Runner, attempt::Finished};
@@ -53,6 +56,8 @@ pub(super) struct Session<'a> {
 #[derive(Debug)]
 pub(super) struct RunningAttempt {
     pub(super) cancel: CancellationToken,
+    /// Drops the attempt where it stands, which has its processes killed.
+    pub(super) abort: AbortHandle,
     /// Why it was asked to end, if it was.
     pub(super) cancelled_for: Option<CancelReason>,
 }
@@ -186,11 +191,23 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Ends whatever still runs and waits for it; nothing of it is recorded.
+    /// Asks whatever still runs to end and waits for it; nothing of it is recorded.
     pub(super) async fn end_attempts(&mut self) {
         for attempt in self.running.values() {
             attempt.cancel.cancel();
         }
+        self.wait_for_attempts().await;
+    }
+
+    /// Has whatever still runs killed, without any grace; nothing of it is recorded.
+    pub(super) async fn abandon_attempts(&mut self) {
+        for attempt in self.running.values() {
+            attempt.abort.abort();
+        }
+        self.wait_for_attempts().await;
+    }
+
+    async fn wait_for_attempts(&mut self) {
         while !self.running.is_empty() {
             match self.inbox.recv().await {
                 Some(finished) => self.running.remove(&finished.step),

@@ -110,3 +110,53 @@ fn an_interrupted_reader_ends_quietly() {
     running.signal(Signal::INT);
     running.finish().ends_with(130);
 }
+
+/// A tap that goes on until it is asked to end, and then does as `last_words` say.
+fn endless_sync(last_words: &str) -> Project {
+    let project = Project::with(
+        "pipeline: endless\nsteps:\n  - id: load\n    sync:\n      tap: { command: [sh, tap.sh] }\n      \
+         target: { plugin: target-jsonl, config: { path: out } }\n",
+    );
+    let schema = r#"{"type":"SCHEMA","stream":"rows","key_properties":[],"schema":{"type":"object","properties":{"id":{"type":"integer"}}}}"#;
+    let record = r#"{"type":"RECORD","stream":"rows","record":{"id":1}}"#;
+    project.write(
+        "tap.sh",
+        format!(
+            "trap '{last_words}' TERM\necho '{schema}'\necho '{record}'\ntouch on\n\
+             while :; do sleep 0.02; done\n"
+        ),
+    );
+    project
+        .write("state", "{\"type\":\"STATE\",\"value\":{\"bookmarks\":{\"rows\":{\"id\":1}}}}\n");
+    project
+}
+
+#[test]
+fn a_cancelled_sync_keeps_what_its_target_confirms_at_the_end() {
+    let project = endless_sync("cat state; exit 0");
+    let running = project.start(&["run", "pipeline.yaml"]);
+    wait_until("the tap runs", || project.path("on").exists());
+    running.signal(Signal::INT);
+    running.finish().ends_with(130);
+    let execution = project.last_execution();
+    assert_eq!(execution["status"], "cancelled");
+    assert_eq!(execution["steps"][0]["status"], "cancelled", "exit 0 is no success here");
+    assert_eq!(project.read("out/rows.jsonl"), "{\"id\":1}\n");
+    let bookmark = project.json(&["bookmark", "show", "endless/load"]).completes().value();
+    assert_eq!(bookmark["state"]["bookmarks"]["rows"]["id"], 1, "{bookmark:#}");
+    project.assert_log_verifies();
+}
+
+#[test]
+fn a_sync_that_does_not_listen_is_left_at_the_second_interrupt() {
+    let project = endless_sync("");
+    let running = project.start(&["run", "pipeline.yaml"]);
+    wait_until("the tap runs", || project.path("on").exists());
+    running.signal(Signal::INT);
+    wait_until("it is said", || running.stderr().contains("Ctrl-C again"));
+    running.signal(Signal::INT);
+    running.finish().ends_with(130);
+    let id = project.last_execution()["id"].as_str().expect("an id").to_owned();
+    assert_eq!(attempts_alive(&id), Vec::<String>::new());
+    project.assert_log_verifies();
+}

@@ -147,7 +147,9 @@ fn the_config_of_a_killed_plugin_is_swept_by_the_next_run() {
     fs::create_dir(&runtime).expect("a folder");
     project.set("XDG_RUNTIME_DIR", &runtime.display().to_string());
     project.set("FLEXCORE_SECRET_TOKEN", VALUE);
-    let tap = "cp \"$2\" seen; [ -e go ] || sleep 600\n".to_owned() + TAP;
+    let tap = "cp \"$2\" seen; cp \"$2\" \"$FLEXCORE_WORK/copy\"; [ -e go ] || sleep 600\n"
+        .to_owned()
+        + TAP;
     project.write("tap.sh", tap);
     let running = project.start(&["run", "pipeline.yaml"]);
     wait_until("the tap has its config", || project.read("seen").contains(VALUE));

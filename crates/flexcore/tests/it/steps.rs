@@ -106,6 +106,7 @@ fn a_working_directory_is_below_the_project_and_a_work_folder_is_gone_afterwards
     assert_eq!(code, 0, "{view:#}");
     assert!(project.read("sub/here").trim_end().ends_with("project/sub"));
     assert!(!std::path::Path::new(project.read("sub/work").trim_end()).exists());
+    assert!(!project.path(".flexcore/work").exists(), "nothing is left of folders of attempts");
     let message = step(&view, "outside")["error"]["message"].as_str().expect("a message");
     assert!(message.contains("out of the project"), "{message}");
 }

@@ -225,11 +225,13 @@ pub struct LogCounts {
 #[async_trait]
 pub trait LogVerifier: Send + Sync {
     /// Recomputes positions, versions, heads, epochs and hashes from the stored rows, and compares
-    /// them with what is stored and with every projection's checkpoint.
+    /// them with what is stored, with every projection's checkpoint, and with `witnessed`: ends
+    /// that the log is known to have had, for example from signed checkpoints. A log that was cut
+    /// short is found only by them.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read at all.
-    async fn verify(&self) -> Result<VerifyReport, StoreError>;
+    async fn verify(&self, witnessed: &[LogHead]) -> Result<VerifyReport, StoreError>;
 
     /// Counts what is in the log.
     ///

@@ -13,7 +13,9 @@
 mod artifacts;
 pub mod attempt;
 mod clock;
+mod coordinator;
 mod event_store;
+mod log_transfer;
 mod logs;
 mod secrets;
 mod storage;
@@ -21,10 +23,12 @@ mod view_store;
 
 pub use artifacts::Artifacts;
 pub use clock::{Clock, Ids};
+pub use coordinator::{Coordinator, CoordinatorError, Lease, LeaseAnswer, LeaseHolder};
 pub use event_store::{
     AppendError, Appended, EventStore, LogCounts, LogHead, LogVerifier, ReadFilter,
     SharedEventStore, Snapshot, Snapshots, StoreError, VerifyFault, VerifyReport,
 };
+pub use log_transfer::{LogBatch, LogTransfer, TransferError, WitnessedHeads};
 pub use logs::{AttemptLog, LogLine, LogSource, Logs};
 pub use secrets::{Mask, SecretError, Secrets};
 pub use storage::StorageError;

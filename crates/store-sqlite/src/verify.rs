@@ -23,7 +23,9 @@ use std::{
 
 use async_trait::async_trait;
 use flexcore_eventsourcing::{Hash, Timestamp};
-use flexcore_ports::{LogCounts, LogHead, LogVerifier, StoreError, VerifyFault, VerifyReport};
+use flexcore_ports::{
+    LogCounts, LogHead, LogVerifier, StoreError, VerifyFault, VerifyReport, WitnessedHeads,
+};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
@@ -65,8 +67,9 @@ impl SqliteLogVerifier {
 
 #[async_trait]
 impl LogVerifier for SqliteLogVerifier {
-    async fn verify(&self) -> Result<VerifyReport, StoreError> {
-        self.blocking(verify).await
+    async fn verify(&self, witnessed: &[LogHead]) -> Result<VerifyReport, StoreError> {
+        let witnessed = WitnessedHeads::new(witnessed);
+        self.blocking(move |folder| verify(folder, witnessed)).await
     }
 
     async fn statistics(&self) -> Result<LogCounts, StoreError> {
@@ -74,7 +77,7 @@ impl LogVerifier for SqliteLogVerifier {
     }
 }
 
-fn verify(folder: &Path) -> Result<VerifyReport, StoreError> {
+fn verify(folder: &Path, witnessed: WitnessedHeads) -> Result<VerifyReport, StoreError> {
     let folder = Folder::existing(folder)?;
     let access = folder.read_access()?;
     let connection = match LOG.open(&folder.log(), access) {
@@ -92,7 +95,7 @@ fn verify(folder: &Path) -> Result<VerifyReport, StoreError> {
     };
     let (scanned, structure) = thread::scope(|scope| {
         let structure = scope.spawn(|| check_structure(&folder, access, end));
-        (scan_events(&transaction), structure.join())
+        (scan_events(&transaction, witnessed), structure.join())
     });
     let structure = structure.unwrap_or_else(|_| {
         Err(StoreError::Unavailable("the page check did not come to its end".to_owned()))
@@ -143,8 +146,8 @@ fn check_structure(folder: &Folder, access: Access, end: u64) -> Result<Structur
     check().map_err(|error| store_error(&error, "log.db"))
 }
 
-fn scan_events(connection: &Connection) -> Result<Scanned, StoreError> {
-    match scan::scan(connection) {
+fn scan_events(connection: &Connection, witnessed: WitnessedHeads) -> Result<Scanned, StoreError> {
+    match scan::scan(connection, witnessed) {
         Err(error) if is_corruption(&error) => Ok(Scanned::unreadable(&reason(&error))),
         result => result.map_err(|error| store_error(&error, "log.db")),
     }

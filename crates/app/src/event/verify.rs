@@ -13,7 +13,7 @@ impl HandleQuery<VerifyLog> for Services {
         _context: &RequestContext,
         _query: VerifyLog,
     ) -> Result<VerifyReply, UseCaseError> {
-        Ok(verify_reply(self.ports.verifier.verify().await?))
+        Ok(verify_reply(self.ports.verifier.verify(&[]).await?))
     }
 }
 

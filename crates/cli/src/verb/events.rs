@@ -66,7 +66,7 @@ impl EventsVerb {
             }
             Self::Verify(VerifyLog {}) => {
                 let verifier = session.host.verifier(&place)?;
-                let report = verifier.verify().await.map_err(UseCaseError::from)?;
+                let report = verifier.verify(&[]).await.map_err(UseCaseError::from)?;
                 let reply = verify_reply(report);
                 session.output.result(&reply, verify_text)?;
                 if !reply.intact {

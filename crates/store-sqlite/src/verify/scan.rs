@@ -3,7 +3,7 @@
 use flexcore_eventsourcing::{
     BatchHeader, BatchWrite, Hash, Timestamp, batch_hash, leaf_hash, leaves_root,
 };
-use flexcore_ports::LogHead;
+use flexcore_ports::{LogHead, WitnessedHeads};
 use rusqlite::{Connection, OptionalExtension, Result, Row, Rows};
 
 use super::{
@@ -66,13 +66,14 @@ struct Scan {
     committed_at: Timestamp,
     heads_through: u64,
     heads_compared: bool,
+    witnessed: WitnessedHeads,
 }
 
 /// Scans the log. Faults are part of the result.
 ///
 /// # Errors
 /// Only if a statement cannot even be prepared.
-pub(crate) fn scan(connection: &Connection) -> Result<Scanned> {
+pub(crate) fn scan(connection: &Connection, witnessed: WitnessedHeads) -> Result<Scanned> {
     let mut batches = connection.prepare(
         "SELECT last_position, number, first_position, committed_at, writes, root, hash \
          FROM batch ORDER BY last_position",
@@ -90,6 +91,7 @@ pub(crate) fn scan(connection: &Connection) -> Result<Scanned> {
         // Beyond the end of any log: then the end is never met, and that is a fault.
         heads_through: heads_through.unwrap_or(u64::MAX),
         heads_compared: false,
+        witnessed,
     };
     let found = scan.run(&mut batches.query([])?, &mut events.query([])?);
     scan.scanned.fault = found.err();
@@ -115,7 +117,7 @@ impl Scan {
             self.compare_heads()?;
         }
         match events.next() {
-            Ok(None) => Ok(()),
+            Ok(None) => self.witnessed.end().map_err(|reason| self.bad(reason)),
             Ok(Some(_)) => Err(self.bad("there are events after the last batch")),
             Err(error) => Err(self.bad(reason(&error))),
         }
@@ -159,8 +161,10 @@ impl Scan {
         if batch_hash(before.hash, &header) != hash {
             return Err("its hash is not that of what it says".to_owned());
         }
+        let head = LogHead { position: header.last_position, batch: number, hash };
+        self.witnessed.pass(head)?;
         self.committed_at = header.committed_at;
-        self.scanned.head = LogHead { position: header.last_position, batch: number, hash };
+        self.scanned.head = head;
         Ok(())
     }
 

@@ -22,7 +22,7 @@ pub(crate) fn reader(folder: &Path) -> Result<SqliteStore, OpenError> {
 }
 
 pub(crate) async fn verify(folder: &Path) -> VerifyReport {
-    SqliteLogVerifier::new(folder).verify().await.unwrap()
+    SqliteLogVerifier::new(folder).verify(&[]).await.unwrap()
 }
 
 /// A whole log must verify; says what does not hold.

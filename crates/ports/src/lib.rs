@@ -20,6 +20,7 @@ mod logs;
 mod secrets;
 mod storage;
 mod view_store;
+mod views_rebuild;
 
 pub use artifacts::Artifacts;
 pub use clock::{Clock, Ids};
@@ -36,3 +37,4 @@ pub use view_store::{
     Checkpoint, ExecutionFilter, ExecutionRow, Page, PipelineFilter, PipelineRow, ViewStore,
     ViewUpdate,
 };
+pub use views_rebuild::{RebuildViews, ViewsRebuild};

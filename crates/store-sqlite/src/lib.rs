@@ -50,4 +50,4 @@ pub use open_error::OpenError;
 pub use snapshots::SqliteSnapshots;
 pub use store::{OpenMode, SqliteStore};
 pub use verify::SqliteLogVerifier;
-pub use views::{SqliteViewStore, ViewsRebuild};
+pub use views::{SqliteRebuildViews, SqliteViewStore, ViewsRebuild};

@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc};
 use flexcore_ports::{Clock, StoreError};
 
 use crate::{
-    OpenError, SqliteEventStore, SqliteLogVerifier, SqliteSnapshots, SqliteViewStore, ViewsRebuild,
-    connection::Access, folder::Folder, lock::StoreLock,
+    OpenError, SqliteEventStore, SqliteLogVerifier, SqliteRebuildViews, SqliteSnapshots,
+    SqliteViewStore, ViewsRebuild, connection::Access, folder::Folder, lock::StoreLock,
 };
 
 /// What a store is opened for.
@@ -129,6 +129,11 @@ impl SqliteStore {
     /// [`StoreError`] if the store is open for reading only, or the new file cannot be created.
     pub fn begin_views_rebuild(&self) -> Result<ViewsRebuild, StoreError> {
         ViewsRebuild::begin(&self.views)
+    }
+
+    /// What begins such a rebuild for those who know the port only.
+    pub fn views_rebuilder(&self) -> SqliteRebuildViews {
+        SqliteRebuildViews::new(self.views())
     }
 
     /// Commits what was handed over, moves everything into the main files and lets go of the

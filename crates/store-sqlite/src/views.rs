@@ -26,7 +26,7 @@ pub(crate) use checkpoints::all as checkpoints_of;
 pub(crate) use compare::difference;
 pub(crate) use files::{current as current_number, name as file_name};
 use place::Place;
-pub use rebuild::ViewsRebuild;
+pub use rebuild::{SqliteRebuildViews, ViewsRebuild};
 pub(crate) use schema::VIEWS;
 pub(crate) use seal::seal;
 

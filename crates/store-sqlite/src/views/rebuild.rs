@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, PoisonError};
 
-use flexcore_ports::{StoreError, ViewStore};
+use async_trait::async_trait;
+use flexcore_ports::{RebuildViews, StoreError, ViewStore, ViewsRebuild as Rebuild};
 
 use super::{SqliteViewStore, files, place::Place};
 
@@ -46,6 +47,36 @@ impl ViewsRebuild {
         let mut place = self.current.place.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *place, fresh).close();
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Rebuild for ViewsRebuild {
+    fn views(&self) -> Arc<dyn ViewStore> {
+        Self::views(self)
+    }
+
+    async fn publish(self: Box<Self>) -> Result<(), StoreError> {
+        Self::publish(*self)
+    }
+}
+
+/// Begins rebuilds of the views of one store.
+#[derive(Debug, Clone)]
+pub struct SqliteRebuildViews {
+    current: Arc<SqliteViewStore>,
+}
+
+impl SqliteRebuildViews {
+    pub(crate) fn new(current: Arc<SqliteViewStore>) -> Self {
+        Self { current }
+    }
+}
+
+#[async_trait]
+impl RebuildViews for SqliteRebuildViews {
+    async fn begin(&self) -> Result<Box<dyn Rebuild>, StoreError> {
+        Ok(Box::new(ViewsRebuild::begin(&self.current)?))
     }
 }
 

@@ -15,7 +15,9 @@ readonly VENVS=.cache/venvs
 readonly PROGRAMS=(
   "bash bash"
   "cc gcc"
+  "flock util-linux"
   "mount mount"
+  "setpriv util-linux"
   "unshare util-linux"
 )
 
@@ -27,6 +29,7 @@ main() {
   done
   find_python >/dev/null || missing+=(python3 python3-venv python3-dev)
   install_packages ${missing[@]+"${missing[@]}"}
+  has_postgres || install_postgres
 
   install_cargo_tool cargo-nextest "$NEXTEST" --no-default-features --features default-no-update
 
@@ -35,6 +38,29 @@ main() {
   make_venv "$python" tap-jsonl
   make_venv "$python" target-jsonl
   say "ready"
+}
+
+# The oldest PostgreSQL that the store runs on; the tests start servers of their own from its programs.
+has_postgres() {
+  local folder
+  for folder in /usr/lib/postgresql/*/bin; do
+    if [[ -x $folder/initdb && $(basename "$(dirname "$folder")") -ge 15 ]]; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Debian's package makes a cluster and starts it; nobody asked for a server on this machine.
+install_postgres() {
+  local settings=/etc/postgresql-common/createcluster.conf
+  install_packages postgresql-common
+  as_root cp --archive "$settings" "$settings.before-setup"
+  # The last of several lines counts.
+  as_root sh -c "echo 'create_main_cluster = false' >>'$settings'"
+  install_packages postgresql || { as_root mv "$settings.before-setup" "$settings"; fail "PostgreSQL was not installed"; }
+  as_root mv "$settings.before-setup" "$settings"
+  has_postgres || fail "this machine's archive has no PostgreSQL 15 or later; install one and run make setup again"
 }
 
 # Prints the first Python that can build our virtual environments: 3.11 or later, with venv, pip and C headers.

@@ -18,6 +18,7 @@ mod builders;
 mod clock;
 pub mod event_store_contract;
 mod model_log;
+pub mod postgres;
 pub mod snapshots_contract;
 pub mod view_store_contract;
 

@@ -27,6 +27,7 @@ mod dispatch;
 mod error;
 mod event;
 mod execution;
+mod log_checkpoint;
 pub mod output;
 mod pipeline;
 mod projection;
@@ -45,6 +46,10 @@ pub use dispatch::dispatch;
 pub use error::UseCaseError;
 pub use event::verify_reply;
 pub use execution::{RunDecision, RunPolicy, Unfinished};
+pub use log_checkpoint::{
+    CheckpointError, CheckpointExporter, CheckpointKey, CheckpointPublicKey, CheckpointTextError, FoundNote,
+    KeyError, LogCheckpoint, NoteError, read_notes, sign_head,
+};
 pub use pipeline::save_pipeline;
 pub use projection::{ProjectionError, Projector};
 pub use runner::{RunError, RunObserver, Runner, RunnerOptions};

@@ -12,6 +12,7 @@
 
 mod artifacts;
 pub mod attempt;
+mod checkpoint_sink;
 mod clock;
 mod coordinator;
 mod event_store;
@@ -23,6 +24,7 @@ mod view_store;
 mod views_rebuild;
 
 pub use artifacts::Artifacts;
+pub use checkpoint_sink::CheckpointSink;
 pub use clock::{Clock, Ids};
 pub use coordinator::{Coordinator, CoordinatorError, Lease, LeaseAnswer, LeaseHolder};
 pub use event_store::{

@@ -5,6 +5,7 @@ mod cancel;
 mod execute;
 mod get;
 mod list;
+mod owner;
 mod retry;
 mod run_policy;
 mod view;
@@ -13,6 +14,7 @@ use flexcore_domain::{Execution, ExecutionId};
 
 use crate::{RequestContext, Services, UseCaseError, repository::Loaded, streams};
 
+pub(crate) use owner::lease_name;
 pub use run_policy::{RunDecision, RunPolicy, Unfinished};
 
 impl Services {

@@ -1,4 +1,4 @@
-//! The execution runner: claim, fold, plan, append, perform; again until the end.
+//! The execution runner: lease, claim, fold, plan, append, perform; again until the end.
 //!
 //! [`plan`](flexcore_domain::plan) says what to do next; this module evaluates what the plan must
 //! not (conditions, templates, jitter), appends the outcome and the next decision together, and
@@ -9,6 +9,7 @@ mod attempt;
 mod bookmark;
 mod command;
 mod evaluation;
+mod lease;
 mod session;
 mod sync;
 mod transition;
@@ -17,11 +18,15 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use flexcore_domain::{ExecutionId, ExecutionStatus, Jitter, StepId, execution::ExecutionEvent};
 use flexcore_eventsourcing::StreamName;
-use flexcore_ports::attempt::{CommandRunner, Progress, SyncRunner};
+use flexcore_ports::{
+    AttemptDeadline, LeaseHolder,
+    attempt::{CommandRunner, Progress, SyncRunner},
+};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{RequestContext, Services, UseCaseError};
+use lease::{Leases, Tenure};
 use session::Session;
 
 pub(crate) use attempt::step_environment;
@@ -41,6 +46,8 @@ pub struct RunnerOptions {
     pub executable: PathBuf,
     /// How long the processes of an attempt may take to end after they were asked to.
     pub grace: Duration,
+    /// For how long a lease is asked for; it is renewed about three times in that time.
+    pub lease_ttl: Duration,
 }
 
 /// Drives executions to their end.
@@ -49,6 +56,7 @@ pub struct Runner {
     services: Arc<Services>,
     commands: Arc<dyn CommandRunner>,
     syncs: Arc<dyn SyncRunner>,
+    leases: Arc<Leases>,
     options: Arc<RunnerOptions>,
     jitter: fn(Jitter, Duration) -> Duration,
 }
@@ -63,6 +71,25 @@ impl fmt::Debug for Runner {
 /// killed; that nothing of it is left is what the end of the launcher proves.
 #[derive(Debug, Error)]
 pub enum RunError {
+    /// Another process drives the execution.
+    #[error(
+        "execution {execution} is driven by {}, whose lease lasts for another {:.1} s unless it is renewed",
+        .holder.node, .holder.expires_in.as_secs_f64()
+    )]
+    Held {
+        /// The execution.
+        execution: ExecutionId,
+        /// Who drives it.
+        holder: LeaseHolder,
+    },
+    /// The lease ran out, or somebody else has it. The execution is left for whoever comes next.
+    #[error("execution {execution} was given up, because its lease was lost: {reason}")]
+    LostLease {
+        /// The execution.
+        execution: ExecutionId,
+        /// How it came.
+        reason: String,
+    },
     /// Another owner claimed the execution.
     #[error("execution {execution} was taken over by another process")]
     LostOwnership {
@@ -99,17 +126,21 @@ pub trait RunObserver: Send + Sync {
 }
 
 impl Runner {
-    /// A runner over these services and adapters.
+    /// A runner over these services and adapters. `deadline` ends what `commands` and `syncs`
+    /// started if this process cannot.
     pub fn new(
         services: Arc<Services>,
         commands: Arc<dyn CommandRunner>,
         syncs: Arc<dyn SyncRunner>,
+        deadline: Arc<dyn AttemptDeadline>,
         options: RunnerOptions,
     ) -> Self {
-        Self { services, commands, syncs, options: Arc::new(options), jitter: spread }
+        let coordinator = Arc::clone(&services.ports.coordinator);
+        let leases = Arc::new(Leases::new(coordinator, deadline, options.lease_ttl));
+        Self { services, commands, syncs, leases, options: Arc::new(options), jitter: spread }
     }
 
-    /// Claims an execution and drives it to its end.
+    /// Takes the lease of an execution, claims it and drives it to its end.
     ///
     /// A cancellation comes through the log, from whoever appends it. When `stop` fires, running
     /// attempts are killed and the execution is left as it is, for a later owner.
@@ -123,14 +154,30 @@ impl Runner {
         observer: Arc<dyn RunObserver>,
         stop: CancellationToken,
     ) -> Result<ExecutionStatus, RunError> {
-        let _driven = self.services.drive_here(execution);
-        let mut session = Session::claim(self, context, execution, observer).await?;
-        let ended = session.drive(&stop).await;
+        let tenure = self.leases.take(execution).await?;
+        let ended = self.own(&tenure, context, execution, observer, &stop).await;
+        tenure.end().await;
+        ended
+    }
+
+    /// What happens under a lease. When it returns, nothing of the execution runs any more.
+    async fn own(
+        &self,
+        tenure: &Tenure,
+        context: &RequestContext,
+        execution: ExecutionId,
+        observer: Arc<dyn RunObserver>,
+        stop: &CancellationToken,
+    ) -> Result<ExecutionStatus, RunError> {
+        let mut session = Session::claim(self, tenure, context, execution, observer).await?;
+        let ended = session.drive(stop).await;
         match ended {
             // Whoever asked for it has waited long enough, or another owner is about to begin.
-            Err(RunError::Stopped { .. } | RunError::LostOwnership { .. }) => {
-                session.abandon_attempts().await;
-            }
+            Err(
+                RunError::Stopped { .. }
+                | RunError::LostOwnership { .. }
+                | RunError::LostLease { .. },
+            ) => session.abandon_attempts().await,
             _ => session.end_attempts().await,
         }
         ended

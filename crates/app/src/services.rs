@@ -1,14 +1,10 @@
 //! What every handler is given.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use flexcore_ports::{
+    Artifacts, Clock, Coordinator, EventStore, Ids, LogVerifier, Logs, Secrets, ViewStore,
 };
-
-use flexcore_domain::ExecutionId;
-
-use flexcore_ports::{Artifacts, Clock, EventStore, Ids, LogVerifier, Logs, Secrets, ViewStore};
 
 use crate::Projector;
 
@@ -29,6 +25,8 @@ pub struct Ports {
     pub logs: Arc<dyn Logs>,
     /// Large outputs.
     pub artifacts: Arc<dyn Artifacts>,
+    /// Leases: who may try to drive an execution.
+    pub coordinator: Arc<dyn Coordinator>,
     /// Secret values.
     pub secrets: Arc<dyn Secrets>,
     /// The environment of this process, with what the project's `.env` adds.
@@ -47,20 +45,18 @@ pub struct Services {
     pub(crate) ports: Ports,
     /// Folds the log into the views; `None` where this process may only read.
     pub(crate) projector: Option<Projector>,
-    /// The executions that this process drives now.
-    driven: Mutex<BTreeSet<ExecutionId>>,
 }
 
 impl Services {
     /// For a process that writes: views are brought up to date before they are read.
     pub fn writing(ports: Ports) -> Self {
         let projector = Projector::new(Arc::clone(&ports.store), Arc::clone(&ports.views));
-        Self { ports, projector: Some(projector), driven: Mutex::default() }
+        Self { ports, projector: Some(projector) }
     }
 
     /// For a process that may only read.
     pub fn reading(ports: Ports) -> Self {
-        Self { ports, projector: None, driven: Mutex::default() }
+        Self { ports, projector: None }
     }
 
     /// Brings the views up to date, if this process writes them.
@@ -72,17 +68,6 @@ impl Services {
             Some(projector) => Ok(projector.catch_up().await?),
             None => Ok(()),
         }
-    }
-
-    /// Notes that this process drives an execution, until the answer is dropped.
-    pub(crate) fn drive_here(self: &Arc<Self>, execution: ExecutionId) -> Driven {
-        self.driven.lock().unwrap_or_else(PoisonError::into_inner).insert(execution);
-        Driven { services: Arc::clone(self), execution }
-    }
-
-    /// Whether this process drives an execution.
-    pub(crate) fn is_driven_here(&self, execution: ExecutionId) -> bool {
-        self.driven.lock().unwrap_or_else(PoisonError::into_inner).contains(&execution)
     }
 
     pub(crate) fn host_environment(&self) -> &BTreeMap<String, String> {
@@ -103,19 +88,5 @@ impl Services {
     /// The ports that it was made with.
     pub fn ports(&self) -> &Ports {
         &self.ports
-    }
-}
-
-/// As long as it lives, an execution is driven here.
-#[derive(Debug)]
-pub(crate) struct Driven {
-    services: Arc<Services>,
-    execution: ExecutionId,
-}
-
-impl Drop for Driven {
-    fn drop(&mut self) {
-        let mut driven = self.services.driven.lock().unwrap_or_else(PoisonError::into_inner);
-        driven.remove(&self.execution);
     }
 }

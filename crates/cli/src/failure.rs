@@ -34,6 +34,8 @@ pub(crate) enum Code {
     Taken,
     /// The execution belongs to a newer version.
     Newer,
+    /// The lease of the execution was lost.
+    Lease,
 }
 
 impl Code {
@@ -51,6 +53,7 @@ impl Code {
             Self::Reply => "FC0510",
             Self::Taken => "FC0511",
             Self::Newer => "FC0512",
+            Self::Lease => "FC0513",
         }
     }
 
@@ -64,7 +67,7 @@ impl Code {
             | Self::Step
             | Self::State
             | Self::Taken => Exit::Refused,
-            Self::File | Self::Process | Self::Reply | Self::Newer => Exit::System,
+            Self::File | Self::Process | Self::Reply | Self::Newer | Self::Lease => Exit::System,
         }
     }
 }
@@ -137,9 +140,14 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::UseCase(error) => error.into(),
-            RunError::LostOwnership { .. } => {
-                Self::new(Code::Taken, error.to_string()).hint("`flexcore logs last -f` follows it")
+            RunError::LostOwnership { .. } | RunError::Held { .. } => {
+                Self::new(Code::Taken, error.to_string())
+                    .hint("`flexcore execution show last` tells how it gets on")
             }
+            RunError::LostLease { .. } => Self::new(Code::Lease, error.to_string()).hint(
+                "`--resume` goes on with it, unless another process already does; \
+                 a longer FLEXCORE_LEASE_TTL survives longer outages of the store",
+            ),
             RunError::NewerRules { .. } => Self::new(Code::Newer, error.to_string()),
             RunError::Stopped { .. } => Self::new(Code::Interrupted, error.to_string()),
         }
@@ -206,6 +214,7 @@ mod tests {
             Code::Reply,
             Code::Taken,
             Code::Newer,
+            Code::Lease,
         ];
         let texts: std::collections::BTreeSet<_> = codes.iter().map(|code| code.as_str()).collect();
         assert_eq!(texts.len(), codes.len());

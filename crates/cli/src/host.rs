@@ -53,7 +53,7 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// [`HostErrorKind::Absent`] if nothing was ever written there.
-    fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError>;
+    async fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError>;
 
     /// Sends a command to the live writer of a place; `None` if there is none, and the caller may
     /// open the store itself. The inner result is the command's.

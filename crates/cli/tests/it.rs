@@ -69,7 +69,7 @@ impl Host for StorelessHost {
         })
     }
 
-    fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError> {
+    async fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError> {
         Err(HostError {
             kind: HostErrorKind::Absent,
             code: "FC0402",

@@ -28,6 +28,9 @@ use crate::{
 /// was asked to end still writes out what it holds.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// For how long leases are asked for, unless `FLEXCORE_LEASE_TTL` says otherwise.
+const LEASE_TTL: std::time::Duration = std::time::Duration::from_secs(6);
+
 /// This process on this machine.
 #[derive(Debug)]
 pub(crate) struct BinaryHost {
@@ -59,11 +62,12 @@ impl BinaryHost {
 
     pub(crate) fn runner_options(&self, place: &Place) -> RunnerOptions {
         RunnerOptions {
-            node: format!("{}:{}", host_name(), std::process::id()),
+            node: node_name(),
             project_root: place.project.root.clone(),
             work_folder: StatePaths::new(&place.state_folder).work(),
             executable: self.executable.clone(),
             grace: GRACE,
+            lease_ttl: LEASE_TTL,
         }
     }
 
@@ -82,6 +86,11 @@ impl BinaryHost {
 fn process_environment() -> impl Iterator<Item = (OsString, OsString)> {
     #[expect(clippy::disallowed_methods, reason = "only the binary reads the environment, here")]
     std::env::vars_os()
+}
+
+/// This process as people find it: its machine and its number there.
+pub(crate) fn node_name() -> String {
+    format!("{}:{}", host_name(), std::process::id())
 }
 
 fn host_name() -> String {
@@ -129,7 +138,7 @@ impl Host for BinaryHost {
         reader::open(self, place).await
     }
 
-    fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError> {
+    async fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError> {
         reader::must_be_provable(&StatePaths::new(&place.state_folder))?;
         Ok(Arc::new(SqliteLogVerifier::new(&place.state_folder)))
     }

@@ -7,6 +7,7 @@
 mod clock;
 mod control;
 mod host;
+mod lease;
 mod logging;
 mod paths;
 mod reader;

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use flexcore_app::{CommandBus, Ports, Projector, QueryBus, Runner, Services, Unobserved};
 use flexcore_artifacts::{FolderArtifacts, FolderLogs, LogOptions};
 use flexcore_cli::{CloseStore, HostError, Place, Writer};
+use flexcore_coordination::LocalCoordinator;
 use flexcore_pipeline_file::SecretProvider as Configured;
 use flexcore_plugin_command::LauncherCommandRunner;
 use flexcore_ports::Secrets;
@@ -23,7 +24,8 @@ use tokio::task::JoinHandle;
 use crate::{
     clock::{RandomIds, SystemClock},
     control::ControlServer,
-    host::{BinaryHost, failed},
+    host::{BinaryHost, failed, node_name},
+    lease::LauncherDeadline,
     paths::StatePaths,
     reader::store_error,
 };
@@ -59,6 +61,7 @@ pub(crate) async fn open(
         Arc::clone(&services),
         Arc::new(LauncherCommandRunner::new(launcher.clone())),
         Arc::new(PumpSyncRunner::new(launcher.clone(), host.sync_options())),
+        Arc::new(LauncherDeadline(launcher.clone())),
         host.runner_options(place),
     );
     let control = ControlServer::listen(paths.folder(), Arc::clone(&services), commands.clone())
@@ -113,6 +116,7 @@ impl Parts {
             ids: Arc::new(RandomIds),
             logs: Arc::clone(&logs) as Arc<dyn flexcore_ports::Logs>,
             artifacts: Arc::new(FolderArtifacts::new(paths.artifacts())),
+            coordinator: Arc::new(LocalCoordinator::new(node_name())),
             secrets,
             host_environment: Arc::clone(environment),
         };

@@ -46,6 +46,21 @@ pub struct CoordinatorError {
     pub reason: String,
 }
 
+/// How much earlier than the lease itself a holder's [`Lease::deadline`] comes: what clocks may
+/// differ by, and what ending the holder's work takes.
+pub fn lease_margin(ttl: Duration) -> Duration {
+    Duration::from_secs(1).min(ttl / 6)
+}
+
+/// Ends the processes of attempts when nobody renews the lease that they run under: it has a clock
+/// of its own and goes on when the process that set it is stopped.
+#[async_trait]
+pub trait AttemptDeadline: Send + Sync {
+    /// Has every process of every attempt killed at `deadline`, unless another one is set before;
+    /// `None` takes it back.
+    async fn set(&self, deadline: Option<Instant>);
+}
+
 /// The one authority over leases.
 #[async_trait]
 pub trait Coordinator: Send + Sync {

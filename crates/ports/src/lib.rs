@@ -26,7 +26,9 @@ mod views_rebuild;
 pub use artifacts::Artifacts;
 pub use checkpoint_sink::CheckpointSink;
 pub use clock::{Clock, Ids};
-pub use coordinator::{Coordinator, CoordinatorError, Lease, LeaseAnswer, LeaseHolder};
+pub use coordinator::{
+    AttemptDeadline, Coordinator, CoordinatorError, Lease, LeaseAnswer, LeaseHolder, lease_margin,
+};
 pub use event_store::{
     AppendError, Appended, EventStore, LogCounts, LogHead, LogVerifier, ReadFilter,
     SharedEventStore, Snapshot, Snapshots, StoreError, VerifyFault, VerifyReport,

@@ -14,10 +14,11 @@ use std::{
     io::Write as _,
     os::fd::OwnedFd,
     process::ExitCode,
+    time::Duration,
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::RecvFlags,
     process::{Pid, WaitOptions, WaitStatus, getpid, set_child_subreaper, setsid, wait, waitpid},
@@ -28,7 +29,7 @@ use crate::{
     IsolationPolicy,
     channel::{self, MAX_PACKET},
     tree,
-    wire::{Report, Stage},
+    wire::{Deadline, Report, Stage},
 };
 
 /// The first argument of a launcher process.
@@ -58,7 +59,8 @@ pub fn run_if_launcher(arguments: impl IntoIterator<Item = OsString>) -> Option<
     Some(ExitCode::from(2))
 }
 
-/// Serves orders from `socket` until its other end is closed, then kills every descendant, and
+/// Serves orders from `socket` until its other end is closed or the deadline that it set has passed,
+/// then kills every descendant, and
 /// only then returns and so releases `lock`.
 fn launcher_main(socket: OwnedFd, lock: OwnedFd, policy: IsolationPolicy) -> ExitCode {
     // A session of its own keeps Ctrl+C and a closing terminal away: the server decides. It fails
@@ -78,6 +80,7 @@ fn launcher_main(socket: OwnedFd, lock: OwnedFd, policy: IsolationPolicy) -> Exi
         spare: None,
         inits: HashMap::new(),
         waiting: None,
+        deadline: Deadline(None),
     };
     daemon.serve();
     tree::exterminate_descendants(|_, _| {});
@@ -133,6 +136,8 @@ struct Daemon {
     spare: Option<Init>,
     inits: HashMap<Pid, OwnedFd>,
     waiting: Option<Order>,
+    /// When it ends everything unasked, as if the server were gone.
+    deadline: Deadline,
 }
 
 impl Daemon {
@@ -219,12 +224,17 @@ impl Daemon {
         }
     }
 
-    /// Waits for what happens next: an order, or the end of children. An error means that the
-    /// server is gone.
+    /// Waits for what happens next: an order, a deadline, or the end of children. An error means
+    /// that the server is gone, or has not spoken in time.
     fn next_order(&mut self) -> Result<Option<Order>, Errno> {
         let mut sources =
             [PollFd::new(&self.server, PollFlags::IN), PollFd::new(&self.children, PollFlags::IN)];
-        rustix::io::retry_on_intr(|| poll(&mut sources, None))?;
+        let left = self.deadline.left();
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let ready = rustix::io::retry_on_intr(|| poll(&mut sources, timeout.as_ref()))?;
+        if ready == 0 {
+            return Err(Errno::TIMEDOUT);
+        }
         let [server, children] = sources.map(|source| !source.revents().is_empty());
         if children {
             self.children.clear();
@@ -237,6 +247,14 @@ impl Daemon {
         let packet = channel::receive(&self.server, &mut bytes, RecvFlags::DONTWAIT)?;
         let packet = packet.ok_or(Errno::PIPE)?;
         bytes.truncate(packet.length);
+        if let Some(deadline) = Deadline::decode(&bytes) {
+            self.deadline = deadline;
+            return Ok(None);
+        }
+        // What was sent before a pause of the server must not start after it.
+        if self.deadline.left() == Some(Duration::ZERO) {
+            return Err(Errno::TIMEDOUT);
+        }
         Ok(Some(Order { bytes, descriptors: packet.descriptors, tries: 0 }))
     }
 

@@ -10,18 +10,21 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::io::Errno;
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    sync::RwLock,
+    sync::{Mutex, RwLock},
 };
 
 use crate::{
     IsolationPolicy, LauncherLockError, SpawnError, SpawnRequest, Spawned, channel,
-    daemon::LAUNCHER_ARGUMENT, lock, spawn,
+    daemon::LAUNCHER_ARGUMENT,
+    lock,
+    spawn::{self, Wire as _},
+    wire::{Deadline, monotonic_now},
 };
 
 /// What a launcher is started with.
@@ -78,6 +81,8 @@ pub struct Launcher {
 struct Inner {
     options: LauncherOptions,
     connection: RwLock<Option<Connection>>,
+    /// The deadline that every launcher of this handle is given.
+    deadline: Mutex<Deadline>,
 }
 
 /// A launcher process and the socket to it.
@@ -91,8 +96,25 @@ impl Launcher {
     /// Starts a launcher. Must be called in a tokio runtime with I/O and time enabled.
     pub async fn start(options: LauncherOptions) -> Result<Self, LauncherError> {
         let connection = Connection::open(&options).await?;
-        let inner = Inner { options, connection: RwLock::new(Some(connection)) };
+        let inner = Inner {
+            options,
+            connection: RwLock::new(Some(connection)),
+            deadline: Mutex::new(Deadline(None)),
+        };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Has the launcher kill everything that it started and end at `deadline`, unless another one
+    /// is set before; `None` takes it back. The launcher watches the time itself, so that it holds
+    /// even while this process is stopped. Orders after it are refused.
+    pub async fn end_all_at(&self, deadline: Option<Instant>) {
+        let from_now = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+        let deadline = Deadline(deadline.map(|deadline| monotonic_now() + from_now(deadline)));
+        *self.inner.deadline.lock().await = deadline;
+        if let Some(connection) = self.inner.connection.read().await.as_ref() {
+            // A launcher that is gone has nothing to end; the next one is told when it starts.
+            let _ = connection.send(&deadline.encode(), &[]).await;
+        }
     }
 
     /// Starts a program and returns once it runs. If the launcher has died since, a new one is
@@ -131,7 +153,11 @@ impl Launcher {
             Some(_) => {}
         }
         tracing::warn!("the launcher was ended from outside; starting another");
-        *connection = Some(Connection::open(&self.inner.options).await?);
+        let opened = Connection::open(&self.inner.options).await?;
+        let deadline = *self.inner.deadline.lock().await;
+        // A launcher that is gone already is found out by the order that follows.
+        let _ = opened.send(&deadline.encode(), &[]).await;
+        *connection = Some(opened);
         Ok(())
     }
 

@@ -14,13 +14,16 @@
 //!   daemon, not one that ignores SIGTERM, not one in another session.
 //! * When the server dies, however it dies, its sockets close; inits and launcher kill everything
 //!   below them, and only then the lock file becomes free. [`wait_for_launcher`] waits for that.
+//! * When the server is stopped rather than dead, everything ends at the deadline that it set with
+//!   [`Launcher::end_all_at`].
 //! * A program sees the environment that its order names, `FLEXCORE_ATTEMPT`, and nothing else of
 //!   the server's: no descriptor, signal mask, ignored signal or controlling terminal.
 //!
 //! # What it must not know
 //!
 //! Steps, plugins, pipelines, logs: an order is an argument list, a folder and an environment. It
-//! decides nothing about time either: when to terminate and when to kill is the caller's business.
+//! decides nothing about time either: when to terminate and when to kill is the caller's business,
+//! as is the deadline after which nobody waits for the caller any more.
 //!
 //! # How to restrict programs further
 //!

@@ -8,7 +8,10 @@ use std::{
     ffi::OsString,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::PathBuf,
+    time::Duration,
 };
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::{ExitStatus, Isolation};
 
@@ -16,6 +19,44 @@ use crate::{ExitStatus, Isolation};
 pub(crate) const ORDER_INLINE: u8 = b'i';
 /// The first byte of a spawn packet whose order is in the memory file, its last descriptor.
 pub(crate) const ORDER_IN_MEMORY_FILE: u8 = b'm';
+
+/// The first byte of a packet that sets the deadline: the time in nanoseconds of the monotonic clock
+/// follows, as a little-endian `u64`.
+const DEADLINE: u8 = b'd';
+
+/// When everything that a launcher started must have ended, in the time of the monotonic clock,
+/// which all processes of a machine share; `None` for never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Deadline(pub(crate) Option<Duration>);
+
+impl Deadline {
+    pub(crate) fn encode(self) -> [u8; 9] {
+        let nanos =
+            self.0.map_or(u64::MAX, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let mut bytes = [DEADLINE; 9];
+        bytes[1..].copy_from_slice(&nanos.to_le_bytes());
+        bytes
+    }
+
+    /// `None` for a packet that is something else.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&[DEADLINE], nanos) = bytes.split_first_chunk()? else { return None };
+        let nanos = u64::from_le_bytes(nanos.try_into().ok()?);
+        Some(Self((nanos != u64::MAX).then(|| Duration::from_nanos(nanos))))
+    }
+
+    /// How long it is until then; zero if it has passed.
+    pub(crate) fn left(self) -> Option<Duration> {
+        self.0.map(|time| time.saturating_sub(monotonic_now()))
+    }
+}
+
+/// The monotonic clock. Unlike [`std::time::Instant`] its value means the same to every process.
+pub(crate) fn monotonic_now() -> Duration {
+    let now = clock_gettime(ClockId::Monotonic);
+    // It counts from the start of the machine: neither part is negative.
+    Duration::new(now.tv_sec.cast_unsigned(), u32::try_from(now.tv_nsec).unwrap_or_default())
+}
 
 /// What to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,6 +230,15 @@ mod tests {
             if let Ok(order) = Order::decode(&bytes) {
                 prop_assert_eq!(order.encode(), bytes);
             }
+        }
+
+        #[test]
+        fn a_deadline_survives_its_encoding(nanos in 0..u64::MAX) {
+            for deadline in [Deadline(None), Deadline(Some(Duration::from_nanos(nanos)))] {
+                prop_assert_eq!(Deadline::decode(&deadline.encode()), Some(deadline));
+            }
+            let order = [ORDER_INLINE; 9];
+            prop_assert_eq!(Deadline::decode(&order), None);
         }
 
         #[test]

@@ -1,9 +1,12 @@
 //! What `run` does beside executions of the same pipeline that are there already.
 
 use flexcore_domain::{ExecutionId, PipelineName};
-use flexcore_ports::{ExecutionFilter, ExecutionRow};
+use flexcore_ports::{ExecutionFilter, ExecutionRow, Page};
 
 use crate::{Services, UseCaseError};
+
+/// How many unfinished executions are looked at in one go.
+const PAGE: usize = 50;
 
 /// What a caller wants to happen beside an unfinished execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,11 +49,11 @@ pub struct Unfinished {
 }
 
 impl Services {
-    /// Decides what a run of `pipeline` means now. The caller holds the store: whatever is not at
-    /// its end has no live owner.
+    /// Decides what a run of `pipeline` means now. An execution that is not at its end and whose
+    /// lease nobody holds is interrupted; one that another process drives stands in nobody's way.
     ///
     /// # Errors
-    /// [`UseCaseError`] if the views cannot be read.
+    /// [`UseCaseError`] if the views cannot be read, or leases not be asked for.
     pub async fn decide_run(
         &self,
         pipeline: &PipelineName,
@@ -58,11 +61,10 @@ impl Services {
     ) -> Result<RunDecision, UseCaseError> {
         self.catch_up().await?;
         if policy == RunPolicy::Resume {
-            let newest = self.newest_execution(pipeline, &[]).await?;
-            return Ok(newest.map_or(RunDecision::Start, resume));
+            let page = self.executions_of(pipeline, &[], 1, None).await?;
+            return Ok(page.items.into_iter().next().map_or(RunDecision::Start, resume));
         }
-        let unfinished = ["queued", "running"];
-        let Some(row) = self.newest_execution(pipeline, &unfinished).await? else {
+        let Some(row) = self.newest_interrupted(pipeline).await? else {
             return Ok(RunDecision::Start);
         };
         Ok(match policy {
@@ -71,18 +73,39 @@ impl Services {
         })
     }
 
-    async fn newest_execution(
+    async fn newest_interrupted(
+        &self,
+        pipeline: &PipelineName,
+    ) -> Result<Option<ExecutionRow>, UseCaseError> {
+        let unfinished = ["queued", "running"];
+        let mut next = None;
+        loop {
+            let page = self.executions_of(pipeline, &unfinished, PAGE, next.as_deref()).await?;
+            for row in page.items {
+                if self.live_owner(row.id).await?.is_none() {
+                    return Ok(Some(row));
+                }
+            }
+            if page.next.is_none() {
+                return Ok(None);
+            }
+            next = page.next;
+        }
+    }
+
+    async fn executions_of(
         &self,
         pipeline: &PipelineName,
         statuses: &[&str],
-    ) -> Result<Option<ExecutionRow>, UseCaseError> {
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<ExecutionRow>, UseCaseError> {
         let filter = ExecutionFilter {
             pipeline: Some(pipeline.clone()),
             statuses: statuses.iter().map(|status| (*status).to_owned()).collect(),
             ..ExecutionFilter::default()
         };
-        let page = self.ports.views.list_executions(&filter, 1, None).await?;
-        Ok(page.items.into_iter().next())
+        Ok(self.ports.views.list_executions(&filter, limit, after).await?)
     }
 }
 

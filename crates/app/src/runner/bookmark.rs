@@ -87,9 +87,11 @@ impl BookmarkKeeper {
         let execution = task.execution.id;
         let Loaded { state, version } = services.load::<DataStream>(&stream).await?;
         let data_stream = state.unwrap_or_default();
-        // This process holds the store: an execution that it does not run has no live owner.
         let other = data_stream.holder.filter(|holder| *holder != execution);
-        let former_is_gone = other.is_none_or(|holder| !services.is_driven_here(holder));
+        let former_is_gone = match other {
+            Some(former) => services.live_owner(former).await?.is_none(),
+            None => true,
+        };
         let recorder = Recorder {
             services,
             context: task.context.clone(),

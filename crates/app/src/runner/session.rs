@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Evaluation, Ownership, RunError, RunObserver, Runner, attempt::Finished};
+use super::{Evaluation, Ownership, RunError, RunObserver, Runner, Tenure, attempt::Finished};
 use crate::{
     RequestContext, Services, UseCaseError, output::load_output, repository::Loaded, streams,
 };
@@ -35,6 +35,8 @@ const FINISHED_QUEUE: usize = 1_024;
 /// A claimed execution and everything that runs for it.
 pub(super) struct Session<'a> {
     pub(super) runner: &'a Runner,
+    /// The lease under which everything happens.
+    pub(super) tenure: &'a Tenure,
     pub(super) context: RequestContext,
     pub(super) observer: Arc<dyn RunObserver>,
     pub(super) resolved: Arc<ResolvedPipeline>,
@@ -66,6 +68,7 @@ impl<'a> Session<'a> {
     /// Becomes the owner: from here on the log refuses whoever owned it before.
     pub(super) async fn claim(
         runner: &'a Runner,
+        tenure: &'a Tenure,
         context: &RequestContext,
         id: ExecutionId,
         observer: Arc<dyn RunObserver>,
@@ -85,6 +88,7 @@ impl<'a> Session<'a> {
             Claim { runner, context, stream: &stream, resolved: &resolved, observer: &*observer };
         let (execution, version) = loop {
             let (execution, version) = services.get_execution(context, id).await?;
+            tenure.must_hold()?;
             if let Some(claimed) = claim.attempt(execution, version).await? {
                 break claimed;
             }
@@ -93,6 +97,7 @@ impl<'a> Session<'a> {
         let (finished, inbox) = mpsc::channel(FINISHED_QUEUE);
         Ok(Self {
             runner,
+            tenure,
             context: context.clone(),
             observer,
             version: PipelineVersion { steps: definition.steps },
@@ -154,6 +159,7 @@ impl<'a> Session<'a> {
             () = stop.cancelled() => {
                 return Err(RunError::Stopped { execution: self.id() });
             }
+            error = self.tenure.lost() => return Err(error),
             Some(finished) = self.inbox.recv() => {
                 reports.push(self.take_back(finished));
                 while let Ok(finished) = self.inbox.try_recv() {

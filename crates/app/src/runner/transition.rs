@@ -67,6 +67,8 @@ impl Session<'_> {
                 self.cancel_attempts(&draft.cancels);
                 return Ok(draft.due_at);
             }
+            // A process that was stopped for a while must not go on as if no time had passed.
+            self.tenure.must_hold()?;
             match self.record(&draft).await {
                 Ok(()) => {
                     let due_at = draft.due_at;

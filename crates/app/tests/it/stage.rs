@@ -2,11 +2,12 @@
 //! says, and a store that dies on command.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -20,12 +21,13 @@ use flexcore_domain::{ExecutionId, ExecutionStatus, StepId, execution::Execution
 use flexcore_eventsourcing::{Append, Hash, RecordedEvent, StreamName, Timestamp};
 use flexcore_pipeline_file::{load_pipeline, load_project};
 use flexcore_ports::{
-    AppendError, Appended, Clock, EventStore, Ids, LogHead, LogVerifier, ReadFilter, Secrets,
-    StoreError,
+    AppendError, Appended, AttemptDeadline, Clock, Coordinator, CoordinatorError, EventStore, Ids,
+    Lease, LeaseAnswer, LeaseHolder, LogHead, LogVerifier, ReadFilter, Secrets, StoreError,
     attempt::{
         AttemptContext, AttemptError, AttemptObserver, AttemptOutcome, CommandProgram,
         CommandRunner, CommandSettings, Progress, SyncRunner, SyncSettings,
     },
+    lease_margin,
 };
 use flexcore_secrets::{EnvSecrets, ProvidedSecrets, SecretMask};
 use flexcore_store_sqlite::{OpenMode, SqliteStore};
@@ -195,10 +197,91 @@ impl RunObserver for Watcher {
     fn progress(&self, _: &StepId, _: &Progress) {}
 }
 
+/// An authority over leases that does what the test says.
+#[derive(Debug, Default)]
+pub(crate) struct StageCoordinator {
+    /// Somebody else who has every lease.
+    pub(crate) rival: Mutex<Option<LeaseHolder>>,
+    /// Whether it cannot be asked.
+    pub(crate) is_away: AtomicBool,
+    held: Mutex<BTreeSet<String>>,
+    token: AtomicU64,
+}
+
+impl StageCoordinator {
+    /// Another process has every lease from now on.
+    pub(crate) fn give_to_rival(&self) {
+        let expires_in = Duration::from_secs(3);
+        *self.rival.lock().unwrap() = Some(LeaseHolder { node: "rival:7".into(), expires_in });
+        self.held.lock().unwrap().clear();
+    }
+
+    /// Leases that nobody renewed have run out.
+    pub(crate) fn forget(&self) {
+        self.held.lock().unwrap().clear();
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        !self.held.lock().unwrap().is_empty()
+    }
+
+    fn must_be_there(&self) -> Result<(), CoordinatorError> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(CoordinatorError { reason: "the authority is away".into() });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Coordinator for StageCoordinator {
+    async fn acquire(&self, name: &str, ttl: Duration) -> Result<LeaseAnswer, CoordinatorError> {
+        self.must_be_there()?;
+        if let Some(rival) = self.rival.lock().unwrap().clone() {
+            return Ok(LeaseAnswer::Held(rival));
+        }
+        if self.held.lock().unwrap().insert(name.to_owned()) {
+            self.token.fetch_add(1, Ordering::SeqCst);
+        }
+        let token = self.token.load(Ordering::SeqCst);
+        let deadline = Instant::now() + ttl - lease_margin(ttl);
+        Ok(LeaseAnswer::Granted(Lease { name: name.to_owned(), token, deadline }))
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), CoordinatorError> {
+        self.must_be_there()?;
+        self.held.lock().unwrap().remove(&lease.name);
+        Ok(())
+    }
+
+    async fn holder(&self, name: &str) -> Result<Option<LeaseHolder>, CoordinatorError> {
+        self.must_be_there()?;
+        if let Some(rival) = self.rival.lock().unwrap().clone() {
+            return Ok(Some(rival));
+        }
+        let held = self.held.lock().unwrap().contains(name);
+        Ok(held.then(|| LeaseHolder { node: "stage".into(), expires_in: Duration::MAX }))
+    }
+}
+
+/// Remembers what it was told; there are no processes to end.
+#[derive(Debug, Default)]
+pub(crate) struct NotedDeadline(pub(crate) Mutex<Option<Instant>>);
+
+#[async_trait]
+impl AttemptDeadline for NotedDeadline {
+    async fn set(&self, deadline: Option<Instant>) {
+        *self.0.lock().unwrap() = deadline;
+    }
+}
+
 pub(crate) struct Stage {
     folder: TempDir,
     store: SqliteStore,
     ids: Arc<StageIds>,
+    pub(crate) coordinator: Arc<StageCoordinator>,
+    pub(crate) deadline: Arc<NotedDeadline>,
+    pub(crate) lease_ttl: Duration,
     pub(crate) performer: Arc<Performer>,
     pub(crate) context: RequestContext,
 }
@@ -223,6 +306,9 @@ impl Stage {
             folder,
             store,
             ids: Arc::default(),
+            coordinator: Arc::default(),
+            deadline: Arc::default(),
+            lease_ttl: Duration::from_mins(10),
             performer: Arc::default(),
             context: RequestContext::local("tester"),
         }
@@ -255,6 +341,7 @@ impl Stage {
                 LogOptions::default(),
             )),
             artifacts: Arc::new(FolderArtifacts::new(state.join("artifacts"))),
+            coordinator: self.coordinator.clone(),
             secrets,
             host_environment: Arc::new(BTreeMap::new()),
         };
@@ -266,12 +353,14 @@ impl Stage {
             project_root: self.folder.path().to_owned(),
             work_folder: state.join("work"),
             executable: "/proc/self/exe".into(),
-            grace: std::time::Duration::from_secs(1),
+            grace: Duration::from_secs(1),
+            lease_ttl: self.lease_ttl,
         };
         let runner = Runner::new(
             Arc::clone(&services),
             self.performer.clone(),
             self.performer.clone(),
+            self.deadline.clone(),
             options,
         );
         Life { services, commands, queries, runner }

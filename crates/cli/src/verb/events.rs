@@ -65,7 +65,7 @@ impl EventsVerb {
                 arguments.follow(session, &reader).await?;
             }
             Self::Verify(VerifyLog {}) => {
-                let verifier = session.host.verifier(&place)?;
+                let verifier = session.host.verifier(&place).await?;
                 let report = verifier.verify(&[]).await.map_err(UseCaseError::from)?;
                 let reply = verify_reply(report);
                 session.output.result(&reply, verify_text)?;

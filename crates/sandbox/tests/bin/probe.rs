@@ -1,9 +1,17 @@
 //! The executable of this crate's integration tests: the launcher, and a server to be killed.
 //!
-//! `flexcore-sandbox-probe serve POLICY LOCK ATTEMPT SCRIPT` starts a launcher and in it
-//! `/bin/sh -c SCRIPT`, copies what the script prints to its own output, and stays.
+//! `flexcore-sandbox-probe serve POLICY LOCK ATTEMPT SCRIPT [MILLISECONDS]` starts a launcher and in
+//! it `/bin/sh -c SCRIPT`, copies what the script prints to its own output, and stays. With a time,
+//! the launcher is to end everything after it.
 
-use std::{ffi::OsString, fs::File, io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsString,
+    fs::File,
+    io,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use flexcore_sandbox::{IsolationPolicy, Launcher, LauncherOptions, SpawnRequest, Stdin};
 
@@ -13,16 +21,17 @@ fn main() -> ExitCode {
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["serve", policy, lock, attempt, script] => {
+        ["serve", policy, lock, attempt, script, ref limit @ ..] => {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
-            runtime.block_on(serve(policy, lock, attempt, script));
+            let limit = limit.first().map(|limit| limit.parse().expect("milliseconds"));
+            runtime.block_on(serve(policy, lock, attempt, script, limit));
             ExitCode::SUCCESS
         }
         _ => ExitCode::FAILURE,
     }
 }
 
-async fn serve(policy: &str, lock: &str, attempt: &str, script: &str) {
+async fn serve(policy: &str, lock: &str, attempt: &str, script: &str, limit: Option<u64>) {
     let isolation = match policy {
         "strongest" => IsolationPolicy::Strongest,
         "user-namespace" => IsolationPolicy::UserNamespace,
@@ -47,6 +56,9 @@ async fn serve(policy: &str, lock: &str, attempt: &str, script: &str) {
         })
         .await
         .expect("the script starts");
+    if let Some(limit) = limit {
+        launcher.end_all_at(Some(Instant::now() + Duration::from_millis(limit))).await;
+    }
     let copied = tokio::task::spawn_blocking(move || {
         io::copy(&mut File::from(spawned.stdout), &mut io::stdout())
     });

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use flexcore_sandbox::{
@@ -130,6 +130,59 @@ async fn a_second_launcher_is_refused_while_the_first_lives_and_starts_right_aft
     assert!(bench.launcher.spawn(bench.request(&["/bin/true"])).await.is_err(), "it was shut down");
     let spawned = second.spawn(bench.request(&["/bin/true"])).await.unwrap();
     assert!(spawned.process.wait().await.is_success());
+}
+
+/// A server that is stopped can end nothing and notices nothing; the launcher does it for it.
+#[tokio::test]
+async fn a_stopped_servers_processes_are_dead_after_its_deadline() {
+    for tier in ["strongest", "user-namespace", "process-group"] {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join("launcher.lock");
+        let marker = folder.path().display().to_string();
+        let mut server = Command::new(env!("CARGO_BIN_EXE_flexcore-sandbox-probe"))
+            .args(["serve", tier])
+            .arg(&lock)
+            .args([&marker, TREE, "1000"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(server.stdout.take().unwrap());
+        for _ in 0..2 {
+            assert!(output.read_line(&mut String::new()).unwrap() > 0);
+        }
+        kill_process(Pid::from_child(&server), Signal::STOP).unwrap();
+        wait_for_launcher(&lock, PATIENCE).await.unwrap();
+        assert_eq!(processes_of_attempt(&marker), Vec::<u32>::new(), "{tier}");
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_that_is_set_anew_or_taken_back_ends_nothing() {
+    let bench = Bench::new(IsolationPolicy::Strongest).await;
+    bench.launcher.end_all_at(Some(Instant::now() + PATIENCE)).await;
+    let spawned = bench.script("echo up; exec sleep 1000").await;
+    let (_, _output) = lines(spawned.stdout, 1).await;
+    bench.launcher.end_all_at(None).await;
+    // Orders are carried out in turn: this one comes after both deadlines.
+    let second = bench.script("echo again").await;
+    assert_eq!(text(second.stdout).await, "again\n");
+    assert!(!bench.alive().is_empty());
+    bench.launcher.end_all_at(Some(Instant::now())).await;
+    assert_eq!(spawned.process.wait().await, ExitStatus::Signal(9));
+    assert_eq!(bench.alive(), Vec::<u32>::new());
+}
+
+#[tokio::test]
+async fn after_its_deadline_a_launcher_starts_nothing_until_another_is_set() {
+    let bench = Bench::new(IsolationPolicy::Strongest).await;
+    bench.launcher.end_all_at(Some(Instant::now())).await;
+    let refused = bench.launcher.spawn(bench.request(&["/bin/true"])).await;
+    assert!(refused.is_err(), "{refused:?}");
+    bench.launcher.end_all_at(None).await;
+    let spawned = bench.script("echo again").await;
+    assert_eq!(text(spawned.stdout).await, "again\n");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod order;
+mod state;
 mod step;
 
 #[derive(Serialize, Deserialize)]

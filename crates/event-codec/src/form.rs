@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+mod maps;
 mod values;
 
 /// A value that has a stored form.

@@ -33,7 +33,12 @@
 //! A stored form is never changed and a golden file never edited. Change the payload struct, raise
 //! the version in its `event_type!` line, register the step from the former version in
 //! `upcasters.rs`, and add the golden file of the new version beside the old one, which has to be
-//! readable for ever.
+//! readable for ever, and a history in which it occurs in `golden/history/v<n>`.
+//!
+//! # How to change a state
+//!
+//! States are stored for [snapshots](StoredState) only and can be made again: change the form and
+//! raise the version in its `stored_state!` line; states of other versions are left aside.
 
 mod data_stream;
 mod decode_error;
@@ -43,9 +48,11 @@ mod json;
 mod payload;
 mod pipeline;
 mod pipeline_name;
+mod state;
 mod stored_event;
 mod upcasters;
 
 pub use decode_error::DecodeError;
 pub use json::MAX_JSON_DEPTH;
+pub use state::{StateError, StoredState};
 pub use stored_event::{Encoded, StoredEvent};

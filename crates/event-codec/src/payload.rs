@@ -103,7 +103,7 @@ fn offset_of(payload: &[u8], error: &Error) -> usize {
 }
 
 /// What went wrong without the line and column, which mean little in a text of one line.
-fn reason_of(error: &Error) -> String {
+pub(crate) fn reason_of(error: &Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     text.strip_suffix(&place).unwrap_or(&text).chars().take(REASON_LENGTH).collect()

@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod definition;
+mod state;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -8,6 +8,8 @@ use crate::{
     payload::{Payload, event_type, read, write},
 };
 
+mod state;
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NameReserved {

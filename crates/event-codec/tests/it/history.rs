@@ -1,11 +1,20 @@
-//! Whole streams as they were stored still lead to the same state: `golden/history/*.jsonl`, one
-//! event a line. These files are never changed either.
+//! Whole streams as they were stored still lead to the same state: `golden/history/v<n>/*.jsonl`,
+//! one event a line. These files are never changed either.
+//!
+//! When an event type gets a new version, a folder with the next number takes histories in which it
+//! occurs; the older folders stay. Every version of every type occurs in a history, and every
+//! history still decodes, upcasts and folds.
 
-use std::{collections::BTreeMap, fmt::Debug, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use flexcore_domain::{
-    DataStream, Execution, ExecutionStatus, Pipeline, PipelineStatus, StepProgress, StepState,
-    StoredOutput,
+    DataStream, Execution, ExecutionStatus, NameReservation, Pipeline, PipelineStatus,
+    StepProgress, StepState, StoredOutput,
     data_stream::{Bookmark, LastSync},
     execution::StepCounts,
 };
@@ -14,7 +23,9 @@ use flexcore_eventsourcing::{Aggregate, Epoch, Hash, fold};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use crate::samples::{EXECUTION, PIPELINE, at, order, small_definition, state, step_id};
+use crate::samples::{
+    self, EXECUTION, PIPELINE, Sample, at, order, small_definition, state, step_id,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,24 +37,97 @@ struct Line<'a> {
     payload: &'a RawValue,
 }
 
-/// The fold of a stored stream; what is read is also written again as it was.
-fn folded<A>(file: &str) -> A
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/history")
+}
+
+fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap())
+}
+
+/// The fold of a stored stream; what is read of the newest version is also written again as it was.
+fn folded<A>(file: &Path) -> A
 where
     A: Aggregate<Event: StoredEvent> + Debug,
 {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/history");
-    let text = fs::read_to_string(folder.join(file)).unwrap();
-    let events: Vec<A::Event> = text
-        .lines()
-        .map(|line| {
-            let Line { type_name, version, payload } = serde_json::from_str(line).unwrap();
+    let text = fs::read_to_string(folder().join(file)).unwrap();
+    let events: Vec<A::Event> = lines(&text)
+        .map(|Line { type_name, version, payload }| {
             let event = A::Event::decode(type_name, version, payload.get().as_bytes()).unwrap();
             let again = event.encode();
-            assert_eq!(String::from_utf8(again.payload).unwrap(), payload.get());
+            if again.schema_version == version {
+                assert_eq!(String::from_utf8(again.payload).unwrap(), payload.get());
+            }
             event
         })
         .collect();
     fold(None, 1, &events).unwrap().unwrap()
+}
+
+/// Every history, by its path below the folder.
+fn all() -> Vec<PathBuf> {
+    let entries = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let files = entries(&folder()).into_iter().flat_map(|version| entries(&version));
+    files.map(|file| file.strip_prefix(folder()).unwrap().to_owned()).collect()
+}
+
+/// Folds a history as what its name begins with.
+fn fold_any(file: &Path) -> Box<dyn Debug> {
+    let stem = file.file_stem().unwrap().to_str().unwrap();
+    match stem {
+        _ if stem.starts_with("data-stream") => Box::new(folded::<DataStream>(file)),
+        _ if stem.starts_with("execution") => Box::new(folded::<Execution>(file)),
+        _ if stem.starts_with("pipeline-name") => Box::new(folded::<NameReservation>(file)),
+        _ if stem.starts_with("pipeline") => Box::new(folded::<Pipeline>(file)),
+        _ => panic!("{} is of no aggregate", file.display()),
+    }
+}
+
+#[test]
+fn every_history_of_every_version_decodes_upcasts_and_folds() {
+    let histories = all();
+    assert!(histories.len() >= 5, "only {} histories were found", histories.len());
+    for file in histories {
+        fold_any(&file);
+    }
+}
+
+/// The newest version of each event type.
+fn newest() -> BTreeMap<&'static str, u16> {
+    fn of<E: StoredEvent>(samples: &[Sample<E>]) -> Vec<(&'static str, u16)> {
+        let version = |(_, event): &Sample<E>| {
+            let encoded = event.encode();
+            (encoded.type_name, encoded.schema_version)
+        };
+        samples.iter().map(version).collect()
+    }
+    let samples = [
+        of(&samples::pipeline()),
+        of(&samples::names()),
+        of(&samples::execution()),
+        of(&samples::data_stream()),
+    ];
+    samples.concat().into_iter().collect()
+}
+
+#[test]
+fn every_version_of_every_event_type_has_a_golden_file_and_a_history() {
+    let texts: Vec<String> =
+        all().iter().map(|file| fs::read_to_string(folder().join(file)).unwrap()).collect();
+    let told: BTreeSet<(&str, u16)> = texts
+        .iter()
+        .flat_map(|text| lines(text).map(|line| (line.type_name, line.version)))
+        .collect();
+    for (type_name, newest) in newest() {
+        for version in 1..=newest {
+            let golden = format!("{type_name}.v{version}.json");
+            assert!(folder().join("..").join(&golden).exists(), "golden/{golden} is missing");
+            let found = told.contains(&(type_name, version));
+            assert!(found, "no history in golden/history has version {version} of {type_name}");
+        }
+    }
 }
 
 /// Retried by its policy, lost with its node, failed, retried by hand, cancelled.
@@ -69,7 +153,7 @@ fn an_execution_with_a_long_life_is_what_it_was() {
             (step_id("notify"), progress(StepState::Cancelled, 1, 0)),
         ]),
     };
-    assert_eq!(folded::<Execution>("execution.jsonl"), expected);
+    assert_eq!(folded::<Execution>(Path::new("v1/execution.jsonl")), expected);
 }
 
 #[test]
@@ -80,7 +164,7 @@ fn a_pipeline_with_a_long_life_is_what_it_was() {
         version: 2,
         definition: small_definition(),
     };
-    assert_eq!(folded::<Pipeline>("pipeline.jsonl"), expected);
+    assert_eq!(folded::<Pipeline>(Path::new("v1/pipeline.jsonl")), expected);
 }
 
 #[test]
@@ -97,5 +181,18 @@ fn a_data_stream_with_a_long_life_is_what_it_was() {
         schemas: BTreeMap::from([("flights".into(), json!({ "properties": { "id": {} } }))]),
         last_sync: Some(LastSync { execution: EXECUTION, counts }),
     };
-    assert_eq!(folded::<DataStream>("data-stream.jsonl"), expected);
+    assert_eq!(folded::<DataStream>(Path::new("v1/data-stream.jsonl")), expected);
+}
+
+#[test]
+fn a_name_with_a_long_life_belongs_to_its_last_holder() {
+    let other = "pl_01900000000070008000000000000009".parse().unwrap();
+    let name = folded::<NameReservation>(Path::new("v1/pipeline-name.jsonl"));
+    assert_eq!(name, NameReservation { holder: Some(other) });
+}
+
+#[test]
+fn an_execution_that_went_well_is_completed() {
+    let execution = folded::<Execution>(Path::new("v1/execution-completed.jsonl"));
+    assert_eq!(execution.status, ExecutionStatus::Completed);
 }

@@ -10,4 +10,5 @@ mod history;
 mod malformed;
 mod round_trip;
 mod samples;
+mod states;
 mod strategies;

@@ -9,7 +9,8 @@
 //! | `views.current`, `views-<n>.db` | views and snapshots, which can be built again from the log |
 //!
 //! [`SqliteStore::open`] opens the folder and gives out what implements the ports:
-//! [`SqliteEventStore`], [`SqliteViewStore`], [`SqliteSnapshots`] and [`SqliteLogVerifier`].
+//! [`SqliteEventStore`], [`SqliteViewStore`], [`SqliteSnapshots`], [`SqliteLogVerifier`] and
+//! [`SqliteLogTransfer`].
 //!
 //! # How an append becomes durable
 //!
@@ -45,7 +46,7 @@ mod store;
 mod verify;
 mod views;
 
-pub use log::SqliteEventStore;
+pub use log::{SqliteEventStore, SqliteLogTransfer};
 pub use open_error::OpenError;
 pub use snapshots::SqliteSnapshots;
 pub use store::{OpenMode, SqliteStore};

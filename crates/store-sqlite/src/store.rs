@@ -5,8 +5,9 @@ use std::{path::Path, sync::Arc};
 use flexcore_ports::{Clock, StoreError};
 
 use crate::{
-    OpenError, SqliteEventStore, SqliteLogVerifier, SqliteRebuildViews, SqliteSnapshots,
-    SqliteViewStore, ViewsRebuild, connection::Access, folder::Folder, lock::StoreLock,
+    OpenError, SqliteEventStore, SqliteLogTransfer, SqliteLogVerifier, SqliteRebuildViews,
+    SqliteSnapshots, SqliteViewStore, ViewsRebuild, connection::Access, folder::Folder,
+    lock::StoreLock,
 };
 
 /// What a store is opened for.
@@ -102,6 +103,11 @@ impl SqliteStore {
     /// Snapshots of aggregates.
     pub fn snapshots(&self) -> SqliteSnapshots {
         SqliteSnapshots::new(self.events.readers().clone(), self.views())
+    }
+
+    /// Copies the log, in and out.
+    pub fn transfer(&self) -> SqliteLogTransfer {
+        SqliteLogTransfer::new(self.events())
     }
 
     /// Proves the log.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use async_trait::async_trait;
 use flexcore_eventsourcing::Timestamp;
 use flexcore_ports::Clock;
 
@@ -20,6 +21,20 @@ impl ManualClock {
     /// Sets it, also backwards.
     pub fn set(&self, micros: i64) {
         self.micros.store(micros, Ordering::SeqCst);
+    }
+}
+
+/// The clock of a store under test, wherever the store has it from.
+#[async_trait]
+pub trait SetTime: Send + Sync {
+    /// Sets it to microseconds since the Unix epoch, also backwards.
+    async fn set_time(&self, micros: i64);
+}
+
+#[async_trait]
+impl SetTime for ManualClock {
+    async fn set_time(&self, micros: i64) {
+        self.set(micros);
     }
 }
 

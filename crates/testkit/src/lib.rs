@@ -23,5 +23,5 @@ pub mod snapshots_contract;
 pub mod view_store_contract;
 
 pub use builders::{event, event_id, payload, stream};
-pub use clock::ManualClock;
+pub use clock::{ManualClock, SetTime};
 pub use model_log::{ModelLog, ModelOutcome, append_strategy};

@@ -4,7 +4,10 @@ use std::sync::{Arc, atomic::AtomicUsize};
 
 use async_trait::async_trait;
 use flexcore_eventsourcing::{Append, Hash, RecordedEvent, StreamName, Timestamp};
-use flexcore_ports::{AppendError, Appended, Clock, EventStore, LogHead, ReadFilter, StoreError};
+use flexcore_ports::{
+    AppendError, Appended, Clock, EventStore, LogBatch, LogHead, ReadFilter, StoreError,
+    TransferError,
+};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
@@ -13,6 +16,7 @@ use super::{
     request::{Answer, Prepared, Request},
     roll_forward::{log_end, roll_forward},
     schema::LOG,
+    transfer::Import,
     writer::{Published, Writer, WriterSetup, closed},
 };
 use crate::{
@@ -101,6 +105,20 @@ impl SqliteEventStore {
             }
             Err(_) => Err(closed().into()),
         }
+    }
+
+    /// Adds batches that were checked to follow `after`.
+    pub(crate) async fn import(
+        &self,
+        after: LogHead,
+        batches: Vec<LogBatch>,
+    ) -> Result<LogHead, TransferError> {
+        let Some(writer) = &self.writer else {
+            return Err(StoreError::Unavailable("it is open for reading only".to_owned()).into());
+        };
+        let (reply, answer) = oneshot::channel();
+        writer.send(Request::Import(Import { after, batches, reply })).await?;
+        answer.await.unwrap_or_else(|_| Err(closed().into()))
     }
 
     async fn read<T: Send + 'static>(

@@ -156,7 +156,7 @@ fn collect(
 }
 
 /// The event of a row. Its leaf is recomputed, so that a changed byte never reaches a reader.
-fn recorded(
+pub(crate) fn recorded(
     connection: &Connection,
     names: &mut NameCache,
     times: &mut CommitTimes,
@@ -183,13 +183,18 @@ fn recorded(
 
 /// When batches were committed; remembers the last, as neighbours mostly share theirs.
 #[derive(Debug, Default)]
-struct CommitTimes {
+pub(crate) struct CommitTimes {
     first: u64,
     last: u64,
     committed_at: Timestamp,
 }
 
 impl CommitTimes {
+    /// For a read of one batch.
+    pub(crate) fn of_batch(first: u64, last: u64, committed_at: Timestamp) -> Self {
+        Self { first, last, committed_at }
+    }
+
     fn of(&mut self, connection: &Connection, position: u64) -> Result<Timestamp, StoreError> {
         if !(self.first..=self.last).contains(&position) || self.last == 0 {
             *self = Self::find(connection, position).map_err(|error| {

@@ -6,6 +6,8 @@ use flexcore_eventsourcing::{Append, EventData, Hash, StreamWrite, leaf_hash};
 use flexcore_ports::{AppendError, Appended, StoreError};
 use tokio::sync::oneshot;
 
+use super::transfer::Import;
+
 /// The most events that one append may hold.
 const MAX_EVENTS: usize = 10_000;
 /// The most stream writes, guards included, that one append may hold.
@@ -35,6 +37,8 @@ pub(crate) type Reply = oneshot::Sender<Answer>;
 pub(crate) enum Request {
     /// Append, and answer when it is durable or refused.
     Append(Prepared, Reply),
+    /// Commit what came before, then add whole batches.
+    Import(Import),
     /// Commit what came before, write everything into the main file, and end.
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
@@ -95,7 +99,8 @@ fn check_write(write: &StreamWrite) -> Result<(), AppendError> {
     write.events.iter().try_for_each(check_event)
 }
 
-fn check_event(event: &EventData) -> Result<(), AppendError> {
+/// Whether an event keeps the limits.
+pub(crate) fn check_event(event: &EventData) -> Result<(), AppendError> {
     if event.payload.len() > EventData::MAX_PAYLOAD {
         return invalid(format!(
             "the payload of event {} ({}) has {} bytes, the limit is {}",

@@ -18,6 +18,7 @@ use super::{
     queue::{self, Queue},
     request::{Answer, Prepared, Reply, Request},
     statements::Statements,
+    transfer::Import,
     wal::{Checkpoint, WalSize},
 };
 use crate::{
@@ -148,10 +149,19 @@ fn refuse_all(queue: &mut Queue, error: &StoreError) -> Option<Closing> {
             Request::Append(prepared, reply) => {
                 let _ = reply.send(Answer { outcome: Err(error.clone().into()), prepared });
             }
+            Request::Import(import) => {
+                let _ = import.reply.send(Err(error.clone().into()));
+            }
             Request::Close(reply) => return Some((reply, Err(error.clone()))),
         }
     }
     None
+}
+
+/// What comes after a group has been committed.
+enum After {
+    Close(oneshot::Sender<Result<(), StoreError>>),
+    Import(Import),
 }
 
 struct Thread<'c> {
@@ -167,7 +177,11 @@ impl Thread<'_> {
         while closing.is_none()
             && let Some(first) = queue.first()
         {
-            closing = self.commit_group(first, queue);
+            match self.commit_group(first, queue) {
+                Some(After::Close(reply)) => closing = Some(reply),
+                Some(After::Import(import)) => self.import(import),
+                None => {}
+            }
             self.maintain(queue.is_empty());
         }
         let result = self.finish();
@@ -178,23 +192,20 @@ impl Thread<'_> {
     ///
     /// Rows are written while further appends still arrive, so that the callers' work overlaps
     /// with the writer's.
-    fn commit_group(
-        &mut self,
-        first: Request,
-        queue: &mut Queue,
-    ) -> Option<oneshot::Sender<Result<(), StoreError>>> {
+    fn commit_group(&mut self, first: Request, queue: &mut Queue) -> Option<After> {
         let mut group = Group::default();
         let mut next = Some(first);
         let mut failed = None;
-        let mut closing = None;
+        let mut after = None;
         while let Some(request) = next.take() {
             match request {
                 Request::Append(prepared, reply) => {
                     failed = self.take(prepared, reply, &mut group).err();
                 }
-                Request::Close(reply) => closing = Some(reply),
+                Request::Import(import) => after = Some(After::Import(import)),
+                Request::Close(reply) => after = Some(After::Close(reply)),
             }
-            if failed.is_none() && closing.is_none() && !group.is_full() {
+            if failed.is_none() && after.is_none() && !group.is_full() {
                 next = queue.another(group.answers.len());
             }
         }
@@ -205,7 +216,7 @@ impl Thread<'_> {
             None => self.answer(group),
             Some(error) => self.fail(group, &error),
         }
-        closing
+        after
     }
 
     fn take(
@@ -237,6 +248,14 @@ impl Thread<'_> {
 
     fn fail(&mut self, group: Group, error: &rusqlite::Error) {
         self.log.roll_back(&group);
+        let failure = self.failure(error);
+        for (reply, answer) in group.answers {
+            let _ = reply.send(Answer { outcome: Err(failure.clone().into()), ..answer });
+        }
+    }
+
+    /// What a failed write means to whoever wanted it, and for the store.
+    fn failure(&mut self, error: &rusqlite::Error) -> StoreError {
         let place = format!("position {}", self.log.end.head.position + 1);
         let mut failure = store_error(error, place);
         if write_failure(error) == WriteFailure::Fatal {
@@ -247,9 +266,20 @@ impl Thread<'_> {
             tracing::error!(error = %failure, "the event log takes no more appends");
             self.poison = Some(failure.clone());
         }
-        for (reply, answer) in group.answers {
-            let _ = reply.send(Answer { outcome: Err(failure.clone().into()), ..answer });
-        }
+        failure
+    }
+
+    /// Adds whole batches, as many as can be taken over, with one flush.
+    fn import(&mut self, import: Import) {
+        let Import { after, batches, reply } = import;
+        let result = if let Some(poison) = &self.poison {
+            Err(poison.clone().into())
+        } else {
+            let imported = self.log.import(after, batches);
+            imported.unwrap_or_else(|error| Err(self.failure(&error).into()))
+        };
+        self.setup.published.publish(self.log.end.head);
+        let _ = reply.send(result);
     }
 
     /// What is due after a group: rows of `stream`, and moving the WAL into the main file.

@@ -1,18 +1,37 @@
 //! The contract suites of the ports.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use flexcore_store_sqlite::{OpenMode, SqliteStore};
 use flexcore_testkit::{ManualClock, event_store_contract::Fixture, snapshots_contract};
+use tempfile::TempDir;
 
 use crate::support::{folder, writer};
 
 async fn sqlite() -> Fixture {
-    let folder = folder();
-    let clock = Arc::new(ManualClock::default());
+    open(folder(), Arc::default()).await
+}
+
+async fn open(folder: TempDir, clock: Arc<ManualClock>) -> Fixture {
     let mode = OpenMode::Writer { purpose: "a test".to_owned() };
     let store = SqliteStore::open(folder.path(), mode, clock.clone()).unwrap();
-    Fixture { store: store.events(), clock, keep: Box::new((store, folder)) }
+    let (events, transfer, verifier) = (store.events(), store.transfer(), store.verifier());
+    let reopen = {
+        let clock = Arc::clone(&clock);
+        move || -> Pin<Box<dyn Future<Output = Fixture>>> {
+            Box::pin(async move {
+                store.close().await.unwrap();
+                open(folder, clock).await
+            })
+        }
+    };
+    Fixture {
+        store: events,
+        transfer: Arc::new(transfer),
+        verifier: Arc::new(verifier),
+        clock,
+        reopen: Box::new(reopen),
+    }
 }
 
 flexcore_testkit::event_store_contract!(sqlite);

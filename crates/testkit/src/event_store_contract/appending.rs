@@ -11,7 +11,7 @@ use crate::{event, event_id, payload, stream};
 
 /// Every field of the envelope is kept, also unusual ones.
 pub async fn an_event_comes_back_as_it_was(fixture: &Fixture) {
-    fixture.clock.set(77);
+    fixture.set_time(77).await;
     let full = EventData {
         id: event_id(1),
         type_name: "Überwiesen".into(),

@@ -47,7 +47,7 @@ pub async fn the_log_is_read_by_type(fixture: &Fixture) {
 /// `committed_at` never decreases, and finds positions again.
 pub async fn time_never_runs_backwards(fixture: &Fixture) {
     for (number, time) in [100, 200, 150, 300].into_iter().enumerate() {
-        fixture.clock.set(time);
+        fixture.set_time(time).await;
         let number = number as u64;
         fixture.accepted(Append::to(stream("a"), number, vec![event(number)])).await;
     }

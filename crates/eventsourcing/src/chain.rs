@@ -140,12 +140,17 @@ pub fn batch_hash(before: Hash, header: &BatchHeader) -> Hash {
     bytes.extend(header.root.0);
     put_length(&mut bytes, header.writes.len());
     for write in &header.writes {
-        put_text(&mut bytes, write.stream.as_str());
-        bytes.extend(write.first_version.to_be_bytes());
-        bytes.extend(write.count.to_be_bytes());
-        put_option(&mut bytes, write.fence.map(|epoch| epoch.0.to_be_bytes()));
+        put_batch_write(&mut bytes, write);
     }
     Hash(Sha256::digest(&bytes).into())
+}
+
+/// Adds a stream write as [`batch_hash`] covers it, for stores that hash where they store.
+pub fn put_batch_write(bytes: &mut Vec<u8>, write: &BatchWrite) {
+    put_text(bytes, write.stream.as_str());
+    bytes.extend(write.first_version.to_be_bytes());
+    bytes.extend(write.count.to_be_bytes());
+    put_option(bytes, write.fence.map(|epoch| epoch.0.to_be_bytes()));
 }
 
 fn put_length(bytes: &mut Vec<u8>, length: usize) {

@@ -77,7 +77,9 @@ mod upcaster;
 
 pub use aggregate::{Aggregate, FoldError, IllegalEvent, fold};
 pub use append::{Append, Epoch, StreamWrite};
-pub use chain::{BatchHeader, BatchWrite, Hash, batch_hash, leaf_hash, leaves_root, stream_head};
+pub use chain::{
+    BatchHeader, BatchWrite, Hash, batch_hash, leaf_hash, leaves_root, put_batch_write, stream_head,
+};
 pub use envelope::{EventContext, EventData, EventId, RecordedEvent};
 pub use stream_name::{StreamName, StreamNameError};
 pub use timestamp::Timestamp;

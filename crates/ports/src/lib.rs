@@ -10,6 +10,7 @@
 //! crate of one technology, name both in the binary's wiring, and give `testkit` a contract suite
 //! as soon as there is a second implementation.
 
+mod append_limits;
 mod artifacts;
 pub mod attempt;
 mod checkpoint_sink;
@@ -23,6 +24,7 @@ mod storage;
 mod view_store;
 mod views_rebuild;
 
+pub use append_limits::{check_append, check_event};
 pub use artifacts::Artifacts;
 pub use checkpoint_sink::CheckpointSink;
 pub use clock::{Clock, Ids};

@@ -1,21 +1,11 @@
 //! What callers hand to the writer thread.
 
-use std::collections::HashSet;
-
 use flexcore_eventsourcing::{Append, EventData, Hash, StreamWrite, leaf_hash};
-use flexcore_ports::{AppendError, Appended, StoreError};
+pub(crate) use flexcore_ports::check_event;
+use flexcore_ports::{AppendError, Appended, StoreError, check_append};
 use tokio::sync::oneshot;
 
 use super::transfer::Import;
-
-/// The most events that one append may hold.
-const MAX_EVENTS: usize = 10_000;
-/// The most stream writes, guards included, that one append may hold.
-const MAX_WRITES: usize = 1_000;
-/// The most payload bytes that one append may hold.
-const MAX_BYTES: usize = 64 << 20;
-/// The longest type name, tenant, actor or content type, in bytes.
-const MAX_TEXT: usize = 1_024;
 
 /// The answer to one append.
 ///
@@ -60,23 +50,7 @@ impl Prepared {
     /// # Errors
     /// [`AppendError::Invalid`] naming what breaks which limit.
     pub(crate) fn new(append: Append) -> Result<Self, AppendError> {
-        let count = append.event_count();
-        if append.writes.is_empty() {
-            return invalid("it has no stream writes".to_owned());
-        }
-        if append.writes.len() > MAX_WRITES {
-            let writes = append.writes.len();
-            return invalid(format!("{writes} stream writes are more than {MAX_WRITES}"));
-        }
-        if count > MAX_EVENTS {
-            return invalid(format!("{count} events are more than {MAX_EVENTS}"));
-        }
-        append.writes.iter().try_for_each(check_write)?;
-        check_ids(&append, count)?;
-        let bytes = events(&append).map(|(_, event)| event.payload.len()).sum();
-        if bytes > MAX_BYTES {
-            return invalid(format!("payloads of {bytes} bytes together exceed {MAX_BYTES}"));
-        }
+        let bytes = check_append(&append)?;
         let leaves =
             events(&append).map(|(write, event)| leaf_hash(&write.stream, event)).collect();
         Ok(Self { append, leaves, bytes })
@@ -85,64 +59,4 @@ impl Prepared {
 
 fn events(append: &Append) -> impl Iterator<Item = (&StreamWrite, &EventData)> {
     append.writes.iter().flat_map(|write| write.events.iter().map(move |event| (write, event)))
-}
-
-fn check_write(write: &StreamWrite) -> Result<(), AppendError> {
-    // Both are stored as SQLite's signed 64-bit integers.
-    let fits = |number: u64| i64::try_from(number).is_ok();
-    if !fits(write.expected.saturating_add(MAX_EVENTS as u64)) {
-        return invalid(format!("version {} of {} is too large", write.expected, write.stream));
-    }
-    if let Some(epoch) = write.fence.filter(|epoch| !fits(epoch.0)) {
-        return invalid(format!("epoch {epoch} of {} is too large", write.stream));
-    }
-    write.events.iter().try_for_each(check_event)
-}
-
-/// Whether an event keeps the limits.
-pub(crate) fn check_event(event: &EventData) -> Result<(), AppendError> {
-    if event.payload.len() > EventData::MAX_PAYLOAD {
-        return invalid(format!(
-            "the payload of event {} ({}) has {} bytes, the limit is {}",
-            event.id,
-            event.type_name,
-            event.payload.len(),
-            EventData::MAX_PAYLOAD
-        ));
-    }
-    if event.id.0.is_nil() {
-        return invalid(format!("an event of type {} has no id", event.type_name));
-    }
-    let context = &event.context;
-    let texts = [
-        ("type name", &event.type_name),
-        ("tenant", &context.tenant),
-        ("actor", &context.actor),
-        ("content type", &context.content_type),
-    ];
-    for (what, text) in texts {
-        if text.is_empty() || text.len() > MAX_TEXT {
-            let length = text.len();
-            return invalid(format!(
-                "the {what} of event {} has {length} bytes; 1 to {MAX_TEXT} are allowed",
-                event.id
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn check_ids(append: &Append, count: usize) -> Result<(), AppendError> {
-    if count < 2 {
-        return Ok(());
-    }
-    let mut seen = HashSet::with_capacity(count);
-    match events(append).find(|(_, event)| !seen.insert(event.id)) {
-        None => Ok(()),
-        Some((_, event)) => invalid(format!("event {} is in it twice", event.id)),
-    }
-}
-
-fn invalid<T>(reason: String) -> Result<T, AppendError> {
-    Err(AppendError::Invalid(reason))
 }

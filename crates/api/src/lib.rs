@@ -15,12 +15,14 @@
 //! Write its request and reply in the file of its subject, implement [`Command`] or [`Query`],
 //! name it in the list below, and add the handler in `app` under the same relative path.
 
+mod aggregate;
 mod bookmark;
 mod event;
 mod execution;
 mod pipeline;
 mod request;
 
+pub use aggregate::{AggregateView, GetAggregate};
 pub use bookmark::{
     BookmarkAddress, BookmarkList, BookmarkView, GetBookmark, KeepBookmark, ListBookmarks,
     ResetBookmark, SetBookmark,
@@ -60,7 +62,7 @@ macro_rules! for_each_query {
             GetPipeline, ListPipelines,
             GetExecution, ListExecutions,
             GetBookmark, ListBookmarks,
-            ReadEvents, GetLogStatistics, VerifyLog,
+            ReadEvents, GetLogStatistics, VerifyLog, GetAggregate,
         }
     };
 }

@@ -31,6 +31,7 @@ mod log_checkpoint;
 pub mod output;
 mod pipeline;
 mod projection;
+mod replay;
 mod repository;
 mod runner;
 mod services;
@@ -52,6 +53,7 @@ pub use log_checkpoint::{
 };
 pub use pipeline::save_pipeline;
 pub use projection::{ProjectionError, Projector};
+pub use repository::SnapshotPolicy;
 pub use runner::{RunError, RunObserver, Runner, RunnerOptions};
 pub use services::{Ports, Services};
 pub use time::{format_time, parse_time};

@@ -1,15 +1,21 @@
 //! Aggregates out of the log and back into it.
 
-use flexcore_event_codec::StoredEvent;
+mod snapshot;
+
+use flexcore_event_codec::{StoredEvent, StoredState};
 use flexcore_eventsourcing::{
     Aggregate, Append, EventData, EventId, RecordedEvent, StreamName, fold,
 };
 use flexcore_ports::AppendError;
 
 use crate::{RequestContext, Services, UseCaseError};
+pub use snapshot::SnapshotPolicy;
+
+/// A stream with fewer events is folded from its beginning: looking for a snapshot would cost more.
+const SHORT_STREAM: usize = 64;
 
 /// How many events one read of a stream gives.
-const READ_PAGE: usize = 1_000;
+pub(crate) const READ_PAGE: usize = 1_000;
 
 /// How often a command is decided anew because the stream changed meanwhile.
 const ATTEMPTS_ON_CONFLICT: usize = 16;
@@ -42,13 +48,40 @@ impl Services {
         }
     }
 
-    /// An aggregate folded from its whole stream.
+    /// An aggregate folded from its stream: from its snapshot on, if it is long and has one.
     pub(crate) async fn load<A>(&self, stream: &StreamName) -> Result<Loaded<A>, UseCaseError>
     where
-        A: Aggregate,
-        A::Event: StoredEvent,
+        A: StoredState + Send,
+        A::Event: Send,
     {
-        self.load_on(stream, Loaded { state: None, version: 0 }).await
+        // Most streams are short: one read is all that they cost.
+        let short = self.snapshot_policy.every.map_or(SHORT_STREAM, |every| {
+            usize::try_from(every).unwrap_or(SHORT_STREAM).clamp(1, SHORT_STREAM)
+        });
+        let beginning = self.ports.store.read_stream(stream, 1, short).await?;
+        let is_short = beginning.len() < short;
+        let mut known = Loaded { state: None, version: 0 };
+        if !is_short {
+            known = self.snapshot_of(stream).await;
+        }
+        let mut from = known.version;
+        let mut loaded = if known.version == 0 {
+            fold_in(stream, known, &beginning)?
+        } else {
+            match self.load_on(stream, known).await {
+                // The snapshot may be what is wrong.
+                Err(UseCaseError::IllegalHistory { .. }) => {
+                    from = 0;
+                    fold_in(stream, Loaded { state: None, version: 0 }, &beginning)?
+                }
+                loaded => loaded?,
+            }
+        };
+        if !is_short && from == 0 {
+            loaded = self.load_on(stream, loaded).await?;
+        }
+        self.keep_snapshot(stream, &loaded, loaded.version - from);
+        Ok(loaded)
     }
 
     /// An aggregate folded on from what is known of it already.
@@ -62,11 +95,7 @@ impl Services {
         A::Event: StoredEvent,
     {
         let recorded = self.history(stream, known.version + 1).await?;
-        let events = decode::<A::Event>(stream, &recorded)?;
-        let version = known.version + events.len() as u64;
-        let state = fold(known.state, known.version + 1, &events)
-            .map_err(|source| UseCaseError::IllegalHistory { stream: stream.clone(), source })?;
-        Ok(Loaded { state, version })
+        fold_in(stream, known, &recorded)
     }
 
     /// The stored form of events, each with a new id and the time `now`.
@@ -100,7 +129,7 @@ impl Services {
         command: &A::Command,
     ) -> Result<u64, UseCaseError>
     where
-        A: Aggregate + Send + Sync,
+        A: StoredState + Send + Sync,
         A::Command: Sync,
         A::Event: StoredEvent + Send + Sync,
         UseCaseError: From<A::Rejection>,
@@ -120,6 +149,23 @@ impl Services {
         }
         Err(UseCaseError::Busy { stream: stream.clone() })
     }
+}
+
+/// Folds recorded events on what is known.
+pub(crate) fn fold_in<A>(
+    stream: &StreamName,
+    known: Loaded<A>,
+    recorded: &[RecordedEvent],
+) -> Result<Loaded<A>, UseCaseError>
+where
+    A: Aggregate,
+    A::Event: StoredEvent,
+{
+    let events = decode::<A::Event>(stream, recorded)?;
+    let version = known.version + events.len() as u64;
+    let state = fold(known.state, known.version + 1, &events)
+        .map_err(|source| UseCaseError::IllegalHistory { stream: stream.clone(), source })?;
+    Ok(Loaded { state, version })
 }
 
 /// Domain events out of stored ones.

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use flexcore_ports::{
-    Artifacts, Clock, Coordinator, EventStore, Ids, LogVerifier, Logs, Secrets, ViewStore,
+    Artifacts, Clock, Coordinator, EventStore, Ids, LogVerifier, Logs, Secrets, Snapshots,
+    ViewStore,
 };
 
-use crate::Projector;
+use crate::{Projector, SnapshotPolicy};
 
 /// The outside world, as the application sees it.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct Ports {
     pub verifier: Arc<dyn LogVerifier>,
     /// The views.
     pub views: Arc<dyn ViewStore>,
+    /// States of aggregates, stored now and then.
+    pub snapshots: Arc<dyn Snapshots>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// New ids.
@@ -45,18 +48,25 @@ pub struct Services {
     pub(crate) ports: Ports,
     /// Folds the log into the views; `None` where this process may only read.
     pub(crate) projector: Option<Projector>,
+    pub(crate) snapshot_policy: SnapshotPolicy,
 }
 
 impl Services {
     /// For a process that writes: views are brought up to date before they are read.
     pub fn writing(ports: Ports) -> Self {
         let projector = Projector::new(Arc::clone(&ports.store), Arc::clone(&ports.views));
-        Self { ports, projector: Some(projector) }
+        Self { ports, projector: Some(projector), snapshot_policy: SnapshotPolicy::default() }
     }
 
     /// For a process that may only read.
     pub fn reading(ports: Ports) -> Self {
-        Self { ports, projector: None }
+        Self { ports, projector: None, snapshot_policy: SnapshotPolicy::NEVER }
+    }
+
+    /// The same with another policy of snapshots.
+    #[must_use]
+    pub fn with_snapshots(self, snapshot_policy: SnapshotPolicy) -> Self {
+        Self { snapshot_policy, ..self }
     }
 
     /// Brings the views up to date, if this process writes them.

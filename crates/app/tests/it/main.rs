@@ -4,5 +4,6 @@
 
 mod crash;
 mod leases;
+mod replay;
 mod runs;
 mod stage;

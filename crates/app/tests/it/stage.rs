@@ -22,7 +22,8 @@ use flexcore_eventsourcing::{Append, Hash, RecordedEvent, StreamName, Timestamp}
 use flexcore_pipeline_file::{load_pipeline, load_project};
 use flexcore_ports::{
     AppendError, Appended, AttemptDeadline, Clock, Coordinator, CoordinatorError, EventStore, Ids,
-    Lease, LeaseAnswer, LeaseHolder, LogHead, LogVerifier, ReadFilter, Secrets, StoreError,
+    Lease, LeaseAnswer, LeaseHolder, LogHead, LogVerifier, ReadFilter, Secrets, Snapshots,
+    StoreError,
     attempt::{
         AttemptContext, AttemptError, AttemptObserver, AttemptOutcome, CommandProgram,
         CommandRunner, CommandSettings, Progress, SyncRunner, SyncSettings,
@@ -278,6 +279,8 @@ impl AttemptDeadline for NotedDeadline {
 pub(crate) struct Stage {
     folder: TempDir,
     store: SqliteStore,
+    /// In place of the store's own.
+    pub(crate) snapshots: Option<Arc<dyn Snapshots>>,
     ids: Arc<StageIds>,
     pub(crate) coordinator: Arc<StageCoordinator>,
     pub(crate) deadline: Arc<NotedDeadline>,
@@ -305,6 +308,7 @@ impl Stage {
         Self {
             folder,
             store,
+            snapshots: None,
             ids: Arc::default(),
             coordinator: Arc::default(),
             deadline: Arc::default(),
@@ -332,6 +336,7 @@ impl Stage {
             }),
             verifier: Arc::new(self.store.verifier()),
             views: self.store.views(),
+            snapshots: self.snapshots.clone().unwrap_or_else(|| self.stored_snapshots()),
             clock: clock.clone(),
             ids: self.ids.clone(),
             logs: Arc::new(FolderLogs::new(
@@ -394,6 +399,16 @@ impl Stage {
     pub(crate) async fn show(&self, life: &Life, execution: ExecutionId) -> ExecutionView {
         let query = GetExecution { execution: execution.to_string() };
         life.queries.ask(&self.context, query).await.unwrap()
+    }
+
+    /// The store's own snapshots.
+    pub(crate) fn stored_snapshots(&self) -> Arc<dyn Snapshots> {
+        Arc::new(self.store.snapshots())
+    }
+
+    /// The whole log.
+    pub(crate) async fn events(&self) -> Vec<RecordedEvent> {
+        self.store.events().read_all(0, 10_000, &ReadFilter::default()).await.unwrap()
     }
 
     /// The end of the log, and that it is whole.

@@ -9,6 +9,7 @@ use crate::{
     Exit, Terminal, exit,
     failure::Code,
     output::{Color, Format},
+    store_address::StoreText,
     verb::Verb,
 };
 
@@ -34,9 +35,10 @@ pub(crate) struct Options {
     /// The environment whose settings apply [default: FLEXCORE_ENVIRONMENT, else the project's]
     #[arg(short, long, global = true, value_name = "NAME")]
     pub(crate) environment: Option<String>,
-    /// Where executions are recorded [default: FLEXCORE_STORE, else .flexcore in the project]
+    /// Where executions are recorded: a folder, or postgres://USER@HOST/DATABASE [default:
+    /// FLEXCORE_STORE, else FLEXCORE_DATABASE_URL, else the project's, else .flexcore]
     #[arg(long, global = true, value_name = "PATH|URL")]
-    pub(crate) store: Option<String>,
+    pub(crate) store: Option<StoreText>,
     /// The form of results
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
     pub(crate) output: Format,

@@ -8,7 +8,7 @@ use flexcore_domain::{ExecutionId, ExecutionStatus};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Exit, Place, Writer,
+    Exit, Place, StoreAddress, Writer,
     failure::Failure,
     interrupt::Interrupts,
     place::{Located, STATE_FOLDER},
@@ -155,15 +155,25 @@ impl Session<'_> {
 
     /// A line to type in the working directory that reaches the same project and store.
     pub(crate) fn command_line(&self, located: &Located, words: &str) -> String {
-        let Place { project, state_folder } = &located.place;
+        let Place { project, state_folder, store } = &located.place;
         let line = format!("flexcore {words}");
+        let here = self.host.current_folder();
+        if let StoreAddress::Database(_) = store {
+            // Where it was not typed, it comes from the environment or the project, and will again.
+            let line = match &self.options.store {
+                Some(store) => format!("{line} --store {}", shell_word(&store.to_string())),
+                None => line,
+            };
+            let is_here = self.here().is_ok_and(|here| here.place.project.root == project.root);
+            let root = shell_word(&project.root.display().to_string());
+            return if is_here { line } else { format!("cd {root} && {line}") };
+        }
         if let Ok(here) = self.here()
             && self.options.store.is_none()
             && here.place.state_folder == *state_folder
         {
             return line;
         }
-        let here = self.host.current_folder();
         let path = |path: &Path| {
             let shown = path.strip_prefix(here).unwrap_or(path);
             shell_word(&shown.display().to_string())

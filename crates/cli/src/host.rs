@@ -13,9 +13,11 @@ use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, ErrorBody};
 use flexcore_app::{CommandBus, Discovery, QueryBus, Runner, Services};
 use flexcore_pipeline_file::Project;
-use flexcore_ports::LogVerifier;
+use flexcore_ports::{LogTransfer, LogVerifier};
 use serde_json::Value;
 use thiserror::Error;
+
+use crate::StoreAddress;
 
 /// The process and the machine around a verb, as the binary wires them.
 #[async_trait]
@@ -55,6 +57,13 @@ pub trait Host: Send + Sync {
     /// [`HostErrorKind::Absent`] if nothing was ever written there.
     async fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError>;
 
+    /// Opens the log of a place to copy batches out of it or into it. A destination is made if it is
+    /// not there, and nobody else writes it meanwhile.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    async fn transfer(&self, place: &Place, end: TransferEnd) -> Result<Transfer, HostError>;
+
     /// Sends a command to the live writer of a place; `None` if there is none, and the caller may
     /// open the store itself. The inner result is the command's.
     ///
@@ -88,12 +97,14 @@ pub struct ConnectorDescription {
 pub struct Place {
     /// The project; one without a `flexcore.yaml` is empty but for its root.
     pub project: Project,
-    /// The folder of the embedded store: `.flexcore` in the project root unless chosen otherwise.
-    /// Need not exist.
+    /// What belongs to this machine: the embedded store, logs, artifacts, locks. `.flexcore` in the
+    /// project root unless another folder was chosen for the embedded store. Need not exist.
     pub state_folder: PathBuf,
+    /// Where executions are recorded.
+    pub store: StoreAddress,
 }
 
-/// A store that is open to write. Only one process has it at a time.
+/// A store that is open to write. Only one process of a state folder has it at a time.
 pub struct Writer {
     /// What handlers and the runner are given; here for its ports.
     pub services: Arc<Services>,
@@ -133,6 +144,29 @@ pub trait CloseStore: Send {
     /// # Errors
     /// [`HostError`] if the store did not close cleanly.
     async fn close(self: Box<Self>) -> Result<(), HostError>;
+}
+
+/// Which end of a copy a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransferEnd {
+    /// Batches are read from it.
+    Source,
+    /// Batches are written into it.
+    Destination,
+}
+
+/// A log that is open to be copied.
+pub struct Transfer {
+    /// Reads or writes batches, as it was opened for.
+    pub log: Arc<dyn LogTransfer>,
+    /// Lets go of the store.
+    pub closing: Box<dyn CloseStore>,
+}
+
+impl fmt::Debug for Transfer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Transfer").finish_non_exhaustive()
+    }
 }
 
 /// A store that is open to read.

@@ -34,6 +34,7 @@ mod place;
 mod progress;
 mod report;
 mod session;
+mod store_address;
 mod terminal;
 mod text;
 mod verb;
@@ -41,7 +42,9 @@ mod verb;
 pub use arguments::{Cli, parse};
 pub use exit::Exit;
 pub use host::{
-    CloseStore, ConnectorDescription, Host, HostError, HostErrorKind, Place, Reader, Writer,
+    CloseStore, ConnectorDescription, Host, HostError, HostErrorKind, Place, Reader, Transfer,
+    TransferEnd, Writer,
 };
 pub use session::execute;
+pub use store_address::{DatabaseUrl, StoreAddress};
 pub use terminal::Terminal;

@@ -1,6 +1,9 @@
 //! Which project, which store, which environment, which pipeline.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
 
 use flexcore_domain::EnvironmentName;
 use flexcore_pipeline_file::{
@@ -9,13 +12,16 @@ use flexcore_pipeline_file::{
 };
 
 use crate::{
-    Place,
+    DatabaseUrl, Place, StoreAddress,
     failure::{Code, Failure},
     session::Session,
 };
 
 /// The folder of the embedded store in a project.
 pub(crate) const STATE_FOLDER: &str = ".flexcore";
+
+/// The URL of the database, so that it need not stand in arguments and files.
+const DATABASE_URL: &str = "FLEXCORE_DATABASE_URL";
 
 /// Settings that this program cannot do without, as variables that would turn them off.
 const INDISPENSABLE: [(&str, &str); 2] = [
@@ -51,7 +57,7 @@ impl Session<'_> {
     /// is called `.flexcore`, brings its project along: steps run where they ran before.
     pub(crate) fn here(&self) -> Result<Located, Failure> {
         let folder = self.host.current_folder();
-        let store = self.options.store.as_deref().map(|store| folder.join(store));
+        let store = self.options.store.as_ref().map(|store| folder.join(store.as_str()));
         let in_project = store.filter(|store| store.ends_with(STATE_FOLDER));
         let folder = in_project.as_deref().and_then(Path::parent).unwrap_or(folder);
         self.around(&folder.join(PROJECT_FILE))
@@ -93,8 +99,17 @@ impl Session<'_> {
         let chosen = self.variable(&project, "FLEXCORE_ENVIRONMENT");
         let environment =
             project.environment(self.options.environment.as_deref(), chosen.as_deref())?;
-        let state_folder = self.state_folder(&project, &environment)?;
-        Ok(Located { place: Place { project, state_folder }, environment })
+        let store = self.store(&project, &environment)?;
+        let place = Place { project, state_folder: store.folder, store: store.address };
+        Ok(Located { place, environment })
+    }
+
+    /// The project of the working directory with another store than its own, which is named by a
+    /// path or a URL.
+    pub(crate) fn elsewhere(&self, store: &str) -> Result<Place, Failure> {
+        let project = load_project(&project_root(&self.host.current_folder().join(PROJECT_FILE)))?;
+        let store = self.store_at(&project, store, self.host.current_folder())?;
+        Ok(Place { project, state_folder: store.folder, store: store.address })
     }
 
     /// A variable of the process, else of the project's `.env`.
@@ -117,20 +132,72 @@ impl Session<'_> {
     }
 
     /// Flag over environment over project file over default.
-    fn state_folder(
-        &self,
-        project: &Project,
-        environment: &EnvironmentName,
-    ) -> Result<PathBuf, Failure> {
-        let flag = self.options.store.clone();
-        if let Some(store) = flag.or_else(|| self.variable(project, "FLEXCORE_STORE")) {
-            return store_folder(&store, self.host.current_folder(), &project.root);
+    fn store(&self, project: &Project, environment: &EnvironmentName) -> Result<Store, Failure> {
+        let here = self.host.current_folder();
+        if let Some(store) = &self.options.store {
+            let store = self.store_at(project, store.as_str(), here)?;
+            self.warn_of_password(&store);
+            return Ok(store);
+        }
+        if let Some(store) = self.variable(project, "FLEXCORE_STORE") {
+            return self.store_at(project, &store, here);
+        }
+        if let Some(url) = self.variable(project, DATABASE_URL) {
+            return self.store_at(project, &url, here);
         }
         let host = |name: &str| self.variable(project, name);
         match project.store(environment, &host)? {
-            Some(store) => store_folder(&store, &project.root, &project.root),
-            None => Ok(project.root.join(STATE_FOLDER)),
+            Some(store) => self.store_at(project, &store, &project.root),
+            None => Ok(Store::embedded(project.root.join(STATE_FOLDER))),
         }
+    }
+
+    /// A store that is named by a path, a URL or a kind; relative paths start at `base`.
+    fn store_at(&self, project: &Project, store: &str, base: &Path) -> Result<Store, Failure> {
+        let default = project.root.join(STATE_FOLDER);
+        let url = if ["postgres", "postgresql"].contains(&store) {
+            let url = self.variable(project, DATABASE_URL).ok_or_else(|| {
+                let message = format!("the store is `{store}`, and {DATABASE_URL} is not set");
+                Failure::new(Code::Setting, message)
+                    .hint(format!("{DATABASE_URL}=postgres://USER:PASSWORD@HOST/DATABASE"))
+            })?;
+            let database = DatabaseUrl::parse(&url).ok_or_else(|| {
+                let message = format!("{DATABASE_URL} does not begin with `postgres://`");
+                Failure::new(Code::Setting, message)
+            })?;
+            Some(database)
+        } else {
+            DatabaseUrl::parse(store)
+        };
+        match url {
+            Some(url) => Ok(Store { folder: default, address: StoreAddress::Database(url) }),
+            None => store_folder(store, base, &project.root).map(Store::embedded),
+        }
+    }
+
+    /// Everybody on a machine may list the arguments of its processes.
+    fn warn_of_password(&self, store: &Store) {
+        if let StoreAddress::Database(url) = &store.address
+            && url.has_password()
+            && !self.warned_of_password.swap(true, Ordering::Relaxed)
+        {
+            self.output.warning(&format!(
+                "the password in `--store {url}` can be seen by other users of this machine; \
+                 {DATABASE_URL} keeps it to yourself"
+            ));
+        }
+    }
+}
+
+/// A store and the folder for what belongs to this machine.
+struct Store {
+    folder: PathBuf,
+    address: StoreAddress,
+}
+
+impl Store {
+    fn embedded(folder: PathBuf) -> Self {
+        Self { folder, address: StoreAddress::Folder }
     }
 }
 
@@ -140,7 +207,7 @@ fn is_path(text: &str) -> bool {
     text.contains(['/', '\\', '.'])
 }
 
-/// The folder of a store that is named by a path or a URL; relative paths start at `base`.
+/// The folder of an embedded store that is named by a path or a URL; relative paths start at `base`.
 fn store_folder(store: &str, base: &Path, root: &Path) -> Result<PathBuf, Failure> {
     let path = match store.split_once(':') {
         None if store == "sqlite" => return Ok(root.join(STATE_FOLDER)),
@@ -149,8 +216,9 @@ fn store_folder(store: &str, base: &Path, root: &Path) -> Result<PathBuf, Failur
         Some(("file", path)) if path.starts_with("//") => &path[2..],
         Some((scheme, rest)) if rest.starts_with("//") => {
             let message = format!("a store of kind `{scheme}` is not supported yet");
-            return Err(Failure::new(Code::StoreKind, message)
-                .hint("leave `store` out, or give the path of a folder for the embedded store"));
+            return Err(Failure::new(Code::StoreKind, message).hint(
+                "give postgres://USER@HOST/DATABASE, or the path of a folder for the embedded store",
+            ));
         }
         _ => store,
     };
@@ -178,7 +246,7 @@ mod tests {
 
     #[test]
     fn stores_of_other_kinds_are_refused_by_name() {
-        for store in ["postgres://db/flexcore", "postgresql://db", "mysql://db"] {
+        for store in ["mysql://db/flexcore", "redis://db", "s3://bucket/store"] {
             let Err(Failure::Error { exit, body }) = folder(store) else { panic!("{store}") };
             let scheme = store.split(':').next().unwrap();
             assert_eq!(exit, crate::Exit::Refused);

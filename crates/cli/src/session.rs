@@ -1,6 +1,9 @@
 //! One call of one verb, from its arguments to its exit code.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    process::ExitCode,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use flexcore_api::{Command, CommandEnvelope, Query};
 use flexcore_app::{HandleCommand, HandleQuery, RequestContext, Services};
@@ -33,6 +36,8 @@ pub(crate) struct Session<'a> {
     pub(crate) output: Arc<Output>,
     /// Who asks, for the record.
     pub(crate) context: RequestContext,
+    /// A verb may look for its store more than once; it warns once.
+    pub(crate) warned_of_password: AtomicBool,
 }
 
 impl<'a> Session<'a> {
@@ -51,6 +56,7 @@ impl<'a> Session<'a> {
             options,
             output: Arc::new(Output::new(terminal, appearance)),
             context: RequestContext::local(format!("user:{user}")),
+            warned_of_password: AtomicBool::new(false),
         }
     }
 

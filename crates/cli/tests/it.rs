@@ -17,8 +17,8 @@ use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, ErrorBody};
 use flexcore_app::Discovery;
 use flexcore_cli::{
-    ConnectorDescription, Exit, Host, HostError, HostErrorKind, Place, Reader, Terminal, Writer,
-    execute, parse,
+    ConnectorDescription, Exit, Host, HostError, HostErrorKind, Place, Reader, Terminal, Transfer,
+    TransferEnd, Writer, execute, parse,
 };
 use flexcore_ports::LogVerifier;
 use serde_json::{Value, json};
@@ -76,6 +76,10 @@ impl Host for StorelessHost {
             message: format!("there is no store in {}", place.state_folder.display()),
             hint: None,
         })
+    }
+
+    async fn transfer(&self, place: &Place, _: TransferEnd) -> Result<Transfer, HostError> {
+        Err(self.read(place).await.unwrap_err())
     }
 
     async fn send(

@@ -11,7 +11,10 @@ use std::{
 use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, ErrorBody};
 use flexcore_app::{DiscoverPorts, Discovery, RunnerOptions, discover};
-use flexcore_cli::{ConnectorDescription, Host, HostError, HostErrorKind, Place, Reader, Writer};
+use flexcore_cli::{
+    ConnectorDescription, Host, HostError, HostErrorKind, Place, Reader, Transfer, TransferEnd,
+    Writer,
+};
 use flexcore_ports::{Ids, LogVerifier};
 use flexcore_store_sqlite::SqliteLogVerifier;
 use flexcore_sync::{PumpSyncRunner, SyncOptions};
@@ -21,7 +24,7 @@ use crate::{
     clock::{RandomIds, SystemClock},
     control::{self, Answer, Request},
     paths::StatePaths,
-    reader, writer,
+    reader, transfer, writer,
 };
 
 /// How long the processes of an attempt may take to end after they were asked to: a target that
@@ -141,6 +144,10 @@ impl Host for BinaryHost {
     async fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError> {
         reader::must_be_provable(&StatePaths::new(&place.state_folder))?;
         Ok(Arc::new(SqliteLogVerifier::new(&place.state_folder)))
+    }
+
+    async fn transfer(&self, place: &Place, end: TransferEnd) -> Result<Transfer, HostError> {
+        transfer::open(place, end).await
     }
 
     async fn send(

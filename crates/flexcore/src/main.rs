@@ -11,6 +11,7 @@ mod lease;
 mod logging;
 mod paths;
 mod reader;
+mod transfer;
 mod writer;
 
 use std::{ffi::OsString, process::ExitCode};

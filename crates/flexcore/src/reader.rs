@@ -44,7 +44,7 @@ pub(crate) fn must_be_provable(paths: &StatePaths) -> Result<(), HostError> {
 }
 
 /// A store that was never written is not made by looking at it.
-fn must_be_there(paths: &StatePaths) -> Result<(), HostError> {
+pub(crate) fn must_be_there(paths: &StatePaths) -> Result<(), HostError> {
     if !paths.folder().join("log.db").exists() {
         return Err(HostError {
             kind: HostErrorKind::Absent,

@@ -33,6 +33,7 @@
 //! `flexcore.app_table`.
 
 mod connection;
+mod coordinator;
 mod error;
 mod migration;
 mod open_error;
@@ -41,6 +42,7 @@ mod status;
 mod store;
 mod tls;
 
+pub use coordinator::{LeaseOwner, PostgresCoordinator};
 pub use migration::{Migrated, migrate};
 pub use open_error::OpenError;
 pub use options::{PostgresOptions, Role, hide_password};

@@ -17,8 +17,10 @@ struct Migration {
 }
 
 /// All steps. To add one: a file `sql/NNNN_name.sql`, and its line here.
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "log", sql: include_str!("../sql/0001_log.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "log", sql: include_str!("../sql/0001_log.sql") },
+    Migration { number: 2, name: "lease", sql: include_str!("../sql/0002_lease.sql") },
+];
 
 /// The oldest server that a store runs on.
 const OLDEST_SERVER: i32 = 140_000;

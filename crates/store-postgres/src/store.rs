@@ -3,7 +3,7 @@
 use flexcore_ports::StoreError;
 
 use crate::{
-    OpenError, PostgresOptions, Role,
+    LeaseOwner, OpenError, PostgresCoordinator, PostgresOptions, Role,
     connection::{Connector, Pool},
     migration::{Session, bring_forward},
 };
@@ -32,6 +32,11 @@ impl PostgresStore {
         bring_forward(&session, read_only).await?;
         let pool = Pool::new(&connector, options.readers)?;
         Ok(Self { pool, server })
+    }
+
+    /// Leases, for one process.
+    pub fn coordinator(&self, owner: LeaseOwner) -> PostgresCoordinator {
+        PostgresCoordinator::new(self.pool.connector(), owner)
     }
 
     /// Host, port and database, as messages name it.

@@ -183,8 +183,11 @@ impl Keeper {
             // Asking now could keep a lease that nobody works under from whoever waits for it.
             return Err(late());
         }
+        let left = self.lease.deadline.saturating_duration_since(Instant::now());
+        // An answer that does not come may come on another connection: there is time for more.
+        let patience = (left / 2).max(RETRY).min(left);
         let ask = self.leases.coordinator.acquire(&self.lease.name, self.leases.ttl);
-        match tokio::time::timeout_at(self.lease.deadline.into(), ask).await {
+        match tokio::time::timeout(patience, ask).await {
             Ok(Ok(LeaseAnswer::Granted(lease))) if lease.token == self.lease.token => {
                 self.lease = lease;
                 self.deadline.send_replace(self.lease.deadline);
@@ -202,13 +205,13 @@ impl Keeper {
                 let left = self.lease.deadline.saturating_duration_since(Instant::now());
                 Ok(RETRY.mul_f64(0.5 + fastrand::f64()).min(left))
             }
-            Err(_) => Err("the store did not answer in time".to_owned()),
+            Err(_) => Ok(Duration::ZERO),
         }
     }
 }
 
 fn late() -> String {
-    "this process was stopped, or could not reach the store, for longer than it lasts".to_owned()
+    "it was not renewed in time; the store did not answer, or this process was stopped".to_owned()
 }
 
 /// A third of the time that is left.

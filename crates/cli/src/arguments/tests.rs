@@ -30,7 +30,7 @@ fn run_takes_everything_that_the_language_of_the_command_line_has() {
                 --run-id nightly --output json --store state";
     let Cli { options, verb: Verb::Run(run) } = parsed(line) else { panic!("run") };
     assert_eq!(options.environment.as_deref(), Some("prod"));
-    assert_eq!(options.store.as_deref(), Some("state"));
+    assert_eq!(options.store.as_ref().map(StoreText::as_str), Some("state"));
     assert_eq!(options.output, Format::Json);
     assert_eq!(run.pipeline, "flights.yaml");
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());

@@ -112,6 +112,7 @@ impl Parts {
             store: store.events(),
             verifier: Arc::new(store.verifier()),
             views: store.views(),
+            snapshots: Arc::new(store.snapshots()),
             clock,
             ids: Arc::new(RandomIds),
             logs: Arc::clone(&logs) as Arc<dyn flexcore_ports::Logs>,

@@ -1,31 +1,85 @@
 //! Projections: the log folded into views.
 //!
-//! A projection reads the log in order from its checkpoint, turns events into rows, and writes the
+//! Each view has a projection of its own, with its own checkpoint: none reads another's rows. A
+//! projection reads the log in order from its checkpoint, turns events into rows, and writes the
 //! rows and the new checkpoint in one transaction. The checkpoint holds the hash of the batch that
 //! it ends with: a log that is shorter, or another one, is noticed before a row is written.
+//!
+//! An event that a projection cannot fold in stops that projection alone, in front of the batch
+//! that holds the event. The store remembers which event and why; each process tries it once more.
+//!
+//! # How to add a projection
+//!
+//! Write a type that is [`Projection`] in a file here, name it in [`PROJECTIONS`], and give its
+//! rows a place in the port. A change of what a projection makes of events needs a new format of
+//! the views, so that they are built again.
 
+mod data_streams;
 mod executions;
+mod fact;
+mod fold;
+mod known;
+mod metrics;
+mod notes;
+mod page;
 mod pipelines;
+mod plugins;
 mod rows;
+mod view;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use flexcore_eventsourcing::RecordedEvent;
-use flexcore_ports::{Checkpoint, EventStore, ReadFilter, StoreError, ViewStore, ViewUpdate};
+use flexcore_eventsourcing::{Epoch, RecordedEvent};
+use flexcore_ports::{
+    ApplyError, Checkpoint, EventStore, ProjectionStatus, RowKey, StoreError, ViewStore,
+};
 use thiserror::Error;
+use tokio::time::Instant;
 
 use crate::UseCaseError;
+use fact::Fact;
+use fold::Standing;
+pub(crate) use page::LogPage;
 use rows::Rows;
+pub(crate) use view::View;
 
-/// The name of the one projection that feeds both views; they share a checkpoint because the rows
-/// of one follow from events of the other.
-const PROJECTION: &str = "status";
+/// The most that `follow` lets appends gather before it folds them in. It waits four times as long
+/// as the last fold took, so that views take a fifth of a processor at most.
+const LONGEST_GATHER: Duration = Duration::from_millis(200);
 
-/// How long `follow` lets appends gather before it folds them in.
-const GATHER: Duration = Duration::from_millis(200);
+/// The least that it waits.
+const SHORTEST_GATHER: Duration = Duration::from_millis(2);
 
-/// How many events one transaction folds in.
-const PAGE: usize = 2_000;
+/// Every projection.
+pub(crate) static PROJECTIONS: [&dyn Projection; 5] = [
+    &pipelines::PipelineStatusProjection,
+    &executions::ExecutionHistory,
+    &plugins::PluginInventory,
+    &data_streams::DataStreams,
+    &metrics::SystemMetrics,
+];
+
+/// Turns events into the rows of one view. Pure: rows are read before it folds and written after.
+pub(crate) trait Projection: Send + Sync {
+    /// The name of its checkpoint.
+    fn name(&self) -> &'static str;
+
+    /// Whether it reads events of this type; others are never decoded for it.
+    fn reads(&self, event_type: &str) -> bool;
+
+    /// Names the rows that folding an event in needs. Asked again when they are known, because
+    /// some rows say which others are needed.
+    fn needs(&self, fact: &Fact<'_>, rows: &Rows, keys: &mut BTreeSet<RowKey>);
+
+    /// Folds an event in.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    fn fold(&self, rows: &mut Rows, fact: &Fact<'_>) -> Result<(), String>;
+
+    /// Sees every event, also those that it does not read, before they are folded in.
+    fn see(&self, _rows: &mut Rows, _events: &[RecordedEvent]) {}
+}
 
 /// Why a projection stopped.
 #[derive(Debug, Error)]
@@ -43,20 +97,42 @@ pub enum ProjectionError {
         /// What the log has there.
         problem: &'static str,
     },
-    /// An event cannot be read or folded.
-    #[error("the projection stopped at position {position}: {reason}")]
+    /// The log has a hole, so that no projection can go on.
+    #[error("the projections stopped at position {position}: {reason}")]
     Poisoned {
         /// The event's position.
         position: u64,
         /// What is wrong.
         reason: String,
     },
+    /// An event cannot be folded into this view.
+    #[error("the view {view} stopped at position {position}: {reason}")]
+    Stopped {
+        /// The view's projection.
+        view: &'static str,
+        /// The event's position.
+        position: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another process folds the log into these views now.
+    #[error("another process feeds the views now: {0}")]
+    Fenced(ApplyError),
 }
 
 impl From<ProjectionError> for UseCaseError {
     fn from(error: ProjectionError) -> Self {
         match error {
             ProjectionError::Store(error) => Self::Store(error),
+            ProjectionError::Stopped { .. } => Self::Refused {
+                message: error.to_string(),
+                hint: Some(
+                    "the log is kept and other views go on; a flexcore that can read the event \
+                     goes on from there by itself, and `flexcore events verify` tells whether the \
+                     log is whole"
+                        .to_owned(),
+                ),
+            },
             error => Self::Refused {
                 message: error.to_string(),
                 hint: Some(
@@ -73,8 +149,18 @@ impl From<ProjectionError> for UseCaseError {
 pub struct Projector {
     store: Arc<dyn EventStore>,
     views: Arc<dyn ViewStore>,
-    /// One at a time: two folds of the same events would race for the checkpoint.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    epoch: Epoch,
+    /// One at a time: two folds of the same events would race for the checkpoints.
+    turn: Arc<tokio::sync::Mutex<Turn>>,
+}
+
+/// What is kept between folds.
+#[derive(Debug, Default)]
+struct Turn {
+    /// Where the projections stand as far as this process knows; empty: not read yet.
+    standings: Vec<Standing>,
+    /// Those that were stopped and tried once more.
+    tried: BTreeSet<&'static str>,
 }
 
 impl std::fmt::Debug for Projector {
@@ -86,41 +172,79 @@ impl std::fmt::Debug for Projector {
 impl Projector {
     /// From this log into these views.
     pub fn new(store: Arc<dyn EventStore>, views: Arc<dyn ViewStore>) -> Self {
-        Self { store, views, turn: Arc::default() }
+        Self { store, views, epoch: Epoch(0), turn: Arc::default() }
     }
 
-    /// Folds in everything that is in the log now.
+    /// Writes with this epoch: once it has, smaller ones are refused. For views that several
+    /// processes may feed, under a lease whose token this is.
+    pub fn with_epoch(self, epoch: Epoch) -> Self {
+        Self { epoch, turn: Arc::default(), ..self }
+    }
+
+    /// Folds in everything that is in the log now. A projection that an event stopped is left
+    /// where it stands: [`Projector::statuses`] tells.
     ///
     /// # Errors
     /// [`ProjectionError`].
     pub async fn catch_up(&self) -> Result<(), ProjectionError> {
-        let _turn = self.turn.lock().await;
-        let checkpoint = self.views.checkpoint(PROJECTION).await?;
-        let head = self.store.head().await?;
-        let mut position = 0;
-        if let Some(checkpoint) = checkpoint {
-            self.must_be_ours(checkpoint, head.position).await?;
-            position = checkpoint.position;
+        let mut turn = self.turn.lock().await;
+        self.read_standings(&mut turn).await?;
+        let head = self.store.head().await?.position;
+        let checkpoints: BTreeSet<_> =
+            turn.standings.iter().filter_map(|standing| standing.checkpoint).map(ordered).collect();
+        for (position, checkpoint) in checkpoints {
+            self.must_be_ours(Checkpoint { position, hash: checkpoint }, head).await?;
         }
-        while position < head.position {
-            position = self.fold_page(position).await?;
+        loop {
+            let behind = turn.standings.iter().filter(|standing| standing.is_behind(head));
+            let Some(after) = behind.map(Standing::position).min() else { return Ok(()) };
+            let page = LogPage::read(&*self.store, after).await?;
+            self.fold_in(&mut turn, &page).await?;
         }
-        Ok(())
     }
 
-    /// Catches up soon after something was appended, until the log's store is gone or a projection
-    /// stops.
+    /// Folds in a page of whole batches, whoever read it, and whatever is missing before it.
+    ///
+    /// # Errors
+    /// [`ProjectionError`].
+    #[expect(dead_code, reason = "for pages that a subscription has read already")]
+    pub(crate) async fn fold(&self, page: &LogPage) -> Result<(), ProjectionError> {
+        {
+            let mut turn = self.turn.lock().await;
+            if turn.standings.is_empty() {
+                self.read_standings(&mut turn).await?;
+            }
+            self.fold_in(&mut turn, page).await?;
+            if !turn.standings.iter().any(|standing| standing.is_behind(page.end.position)) {
+                return Ok(());
+            }
+        }
+        self.catch_up().await
+    }
+
+    /// Where the projections stand, those without a checkpoint included.
+    ///
+    /// # Errors
+    /// [`ProjectionError`].
+    pub async fn statuses(&self) -> Result<Vec<ProjectionStatus>, ProjectionError> {
+        Ok(view::statuses(&*self.views).await?)
+    }
+
+    /// Catches up soon after something was appended, until the log's store is gone or no
+    /// projection can go on.
     ///
     /// # Errors
     /// [`ProjectionError`].
     pub async fn follow(&self) -> Result<(), ProjectionError> {
         let mut appended = self.store.appended();
         loop {
+            let begun = Instant::now();
             self.catch_up().await?;
+            let gather = (begun.elapsed() * 4).clamp(SHORTEST_GATHER, LONGEST_GATHER);
             if appended.changed().await.is_err() {
                 return Ok(());
             }
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(gather).await;
             appended.borrow_and_update();
         }
     }
@@ -136,55 +260,8 @@ impl Projector {
         }
         Ok(())
     }
-
-    /// Folds in one page of whole batches; gives back where it ends.
-    async fn fold_page(&self, after: u64) -> Result<u64, ProjectionError> {
-        let (events, checkpoint) = self.whole_batches(after).await?;
-        let mut rows = Rows::new(&*self.views);
-        for event in &events {
-            pipelines::fold(&mut rows, event).await?;
-            executions::fold(&mut rows, event).await?;
-        }
-        let updates: Vec<ViewUpdate> = rows.into_updates();
-        self.views.apply(PROJECTION, updates, checkpoint).await?;
-        Ok(checkpoint.position)
-    }
-
-    /// A page of events that ends where a batch ends, so that its end has a hash.
-    async fn whole_batches(
-        &self,
-        after: u64,
-    ) -> Result<(Vec<RecordedEvent>, Checkpoint), ProjectionError> {
-        let mut events: Vec<RecordedEvent> = Vec::new();
-        loop {
-            let from = events.last().map_or(after, |event| event.position);
-            let page = self.store.read_all(from, PAGE, &ReadFilter::default()).await?;
-            must_be_contiguous(from, &page)?;
-            events.extend(page);
-            let position = events.last().map_or(after, |event| event.position);
-            if let Some(hash) = self.store.batch_hash_at(position).await? {
-                return Ok((events, Checkpoint { position, hash }));
-            }
-        }
-    }
 }
 
-/// A page never skips a position: a hole means a corrupt log, and is never stepped over.
-fn must_be_contiguous(after: u64, page: &[RecordedEvent]) -> Result<(), ProjectionError> {
-    let expected = after + 1..;
-    match page.iter().zip(expected).find(|(event, expected)| event.position != *expected) {
-        None if page.is_empty() => Err(ProjectionError::Poisoned {
-            position: after + 1,
-            reason: "the log has no event there although it goes on".to_owned(),
-        }),
-        None => Ok(()),
-        Some((event, expected)) => Err(ProjectionError::Poisoned {
-            position: expected,
-            reason: format!("the log has no event there; the next one is at {}", event.position),
-        }),
-    }
-}
-
-fn poisoned(event: &RecordedEvent, reason: &dyn std::fmt::Display) -> ProjectionError {
-    ProjectionError::Poisoned { position: event.position, reason: reason.to_string() }
+fn ordered(checkpoint: Checkpoint) -> (u64, flexcore_eventsourcing::Hash) {
+    (checkpoint.position, checkpoint.hash)
 }

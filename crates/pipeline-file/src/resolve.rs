@@ -78,6 +78,11 @@ impl ResolvedPipeline {
 }
 
 impl ResolvedStep {
+    /// The native connectors that a sync's tap and target are; `None` where a program is run.
+    pub fn native_connectors(&self) -> [Option<&str>; 2] {
+        [self.natives.tap.as_deref(), self.natives.target.as_deref()]
+    }
+
     /// The name of a sync's bookmark: its `state`, else the step's id.
     pub fn bookmark_name(&self) -> String {
         match self.settings.get("state") {

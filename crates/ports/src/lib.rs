@@ -40,7 +40,10 @@ pub use logs::{AttemptLog, LogLine, LogSource, Logs};
 pub use secrets::{Mask, SecretError, Secrets};
 pub use storage::StorageError;
 pub use view_store::{
-    Checkpoint, ExecutionFilter, ExecutionRow, Page, PipelineFilter, PipelineRow, ViewStore,
-    ViewUpdate,
+    ApplyError, BookmarkSummary, Checkpoint, DataStreamFilter, DataStreamRow, DataStreamViews,
+    ExecutionFilter, ExecutionRow, ExecutionViews, Fold, KEPT_FROM_NOTE, MetricFilter, MetricKey,
+    MetricRow, MetricViews, NoteRow, Page, PipelineFilter, PipelineRow, PipelineViews, PluginKey,
+    PluginRole, PluginRow, PluginViews, ProjectedRows, ProjectionStatus, RowKey, SchemaSummary,
+    Stopped, SyncSummary, ViewRow, ViewStore,
 };
 pub use views_rebuild::{RebuildViews, ViewsRebuild};

@@ -1,137 +1,44 @@
-//! Views: rows that projections fold out of the log, and their checkpoints.
+//! Views: rows that projections fold out of the log, and how far each projection has come.
+//!
+//! There are five, each fed by a projection of its own. Whoever reads one asks for the trait of
+//! that view; [`ViewStore`] is all of them in one object.
+
+mod filter;
+mod projected;
+mod row;
 
 use async_trait::async_trait;
-use flexcore_domain::{EnvironmentName, ExecutionId, PipelineId, PipelineName};
-use flexcore_eventsourcing::{Hash, Timestamp};
+use flexcore_domain::{ExecutionId, PipelineId, PipelineName};
+use flexcore_eventsourcing::{StreamName, Timestamp};
+
+pub use filter::{DataStreamFilter, ExecutionFilter, MetricFilter, Page, PipelineFilter};
+pub use projected::{ApplyError, Checkpoint, Fold, ProjectedRows, ProjectionStatus, Stopped};
+pub use row::{
+    BookmarkSummary, DataStreamRow, ExecutionRow, MetricKey, MetricRow, NoteRow, PipelineRow,
+    PluginKey, PluginRole, PluginRow, RowKey, SchemaSummary, SyncSummary, ViewRow,
+};
 
 use crate::StoreError;
 
-/// How far a projection has come, in the same transaction as the rows that it led to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// The last position that is folded in; the end of a batch.
-    pub position: u64,
-    /// The hash of the batch that ends there: a log with another hash is another history.
-    pub hash: Hash,
+/// The key of the note in which a store tells the projection of executions since when it keeps
+/// those that ended: the microseconds of that time, as text. Older rows may be gone.
+pub const KEPT_FROM_NOTE: &str = "kept-from";
+
+/// Where all views are kept.
+pub trait ViewStore:
+    PipelineViews + ExecutionViews + PluginViews + DataStreamViews + MetricViews + ProjectedRows
+{
 }
 
-/// A row of the pipeline status view.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PipelineRow {
-    /// The pipeline.
-    pub id: PipelineId,
-    /// Its name.
-    pub name: PipelineName,
-    /// `draft`, `active`, `inactive` or `archived`.
-    pub status: String,
-    /// The newest version of its definition.
-    pub version: u32,
-    /// What it is for.
-    pub description: Option<String>,
-    /// Who answers for it.
-    pub owner: Option<String>,
-    /// Words to find it by.
-    pub tags: Vec<String>,
-    /// How many steps it has.
-    pub steps: u32,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When its definition or status changed last.
-    pub updated_at: Timestamp,
+impl<T> ViewStore for T where
+    T: PipelineViews + ExecutionViews + PluginViews + DataStreamViews + MetricViews + ProjectedRows
+{
 }
 
-/// A row of the execution history view.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExecutionRow {
-    /// The execution.
-    pub id: ExecutionId,
-    /// Its pipeline.
-    pub pipeline_id: PipelineId,
-    /// The pipeline's name.
-    pub pipeline: PipelineName,
-    /// The version that it runs.
-    pub version: u32,
-    /// `queued`, `running`, `completed`, `failed` or `cancelled`.
-    pub status: String,
-    /// Its environment.
-    pub environment: EnvironmentName,
-    /// The idempotency key that it was started with.
-    pub run_key: Option<String>,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When its first owner began.
-    pub started_at: Option<Timestamp>,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-    /// Why it failed, the first error.
-    pub error: Option<String>,
-}
-
-/// A row to insert or replace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ViewUpdate {
-    /// In the pipeline status view.
-    Pipeline(PipelineRow),
-    /// In the execution history view.
-    Execution(ExecutionRow),
-}
-
-/// Which pipelines a list shows, ordered by name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PipelineFilter {
-    /// Only these statuses; empty: all.
-    pub statuses: Vec<String>,
-    /// Only with this tag.
-    pub tag: Option<String>,
-    /// Only with this text in name or description, case-insensitive.
-    pub text: Option<String>,
-    /// Only of this owner.
-    pub owner: Option<String>,
-}
-
-/// Which executions a list shows, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ExecutionFilter {
-    /// Only of this pipeline.
-    pub pipeline: Option<PipelineName>,
-    /// Only these statuses; empty: all.
-    pub statuses: Vec<String>,
-    /// Only with this idempotency key.
-    pub run_key: Option<String>,
-    /// Only ids whose text begins so.
-    pub id_prefix: Option<String>,
-}
-
-/// A page of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
-    /// Its rows.
-    pub items: Vec<T>,
-    /// What to pass as `after` for the next page; `None` at the end.
-    pub next: Option<String>,
-}
-
-/// Where views are kept.
+/// The pipeline status view.
 #[async_trait]
-pub trait ViewStore: Send + Sync {
-    /// How far a projection has come; `None` if it never ran.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn checkpoint(&self, projection: &str) -> Result<Option<Checkpoint>, StoreError>;
-
-    /// Writes rows and the checkpoint in one transaction.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn apply(
-        &self,
-        projection: &str,
-        updates: Vec<ViewUpdate>,
-        checkpoint: Checkpoint,
-    ) -> Result<(), StoreError>;
-
-    /// One pipeline by name.
+pub trait PipelineViews: Send + Sync {
+    /// One pipeline by name: of those that had it, the newest that is not archived.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -153,14 +60,19 @@ pub trait ViewStore: Send + Sync {
         limit: usize,
         after: Option<&str>,
     ) -> Result<Page<PipelineRow>, StoreError>;
+}
 
+/// The execution history view.
+#[async_trait]
+pub trait ExecutionViews: Send + Sync {
     /// One execution.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn find_execution(&self, id: ExecutionId) -> Result<Option<ExecutionRow>, StoreError>;
 
-    /// A page of executions, newest first.
+    /// A page of executions, newest first. Those with an id prefix come by id: ids begin with the
+    /// time at which they were made.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -170,4 +82,72 @@ pub trait ViewStore: Send + Sync {
         limit: usize,
         after: Option<&str>,
     ) -> Result<Page<ExecutionRow>, StoreError>;
+
+    /// Removes executions that were created before `time` and have ended; gives back how many. A
+    /// store may remove whole periods only and keep some of them. Their events stay in the log, and
+    /// building the views again brings the rows back.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn remove_executions_before(&self, time: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// The plugin inventory view.
+#[async_trait]
+pub trait PluginViews: Send + Sync {
+    /// One plugin.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn find_plugin(&self, key: &PluginKey) -> Result<Option<PluginRow>, StoreError>;
+
+    /// A page of plugins, by name and role.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn list_plugins(
+        &self,
+        role: Option<PluginRole>,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<PluginRow>, StoreError>;
+}
+
+/// The data stream view.
+#[async_trait]
+pub trait DataStreamViews: Send + Sync {
+    /// One data stream.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn find_data_stream(
+        &self,
+        stream: &StreamName,
+    ) -> Result<Option<DataStreamRow>, StoreError>;
+
+    /// A page of data streams, by pipeline and stream name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn list_data_streams(
+        &self,
+        filter: &DataStreamFilter,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<DataStreamRow>, StoreError>;
+}
+
+/// The system metrics view.
+#[async_trait]
+pub trait MetricViews: Send + Sync {
+    /// A page of metrics, by name and labels.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn list_metrics(
+        &self,
+        filter: &MetricFilter,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<MetricRow>, StoreError>;
 }

@@ -2,10 +2,16 @@
 
 mod checkpoints;
 mod compare;
+mod data_streams;
 mod executions;
 mod files;
+mod lists;
+mod metrics;
+mod notes;
 mod pipelines;
 mod place;
+mod plugins;
+mod projected;
 mod query;
 mod rebuild;
 mod schema;
@@ -13,12 +19,7 @@ mod seal;
 
 use std::sync::{PoisonError, RwLock};
 
-use async_trait::async_trait;
-use flexcore_domain::{ExecutionId, PipelineId, PipelineName};
-use flexcore_ports::{
-    Checkpoint, ExecutionFilter, ExecutionRow, Page, PipelineFilter, PipelineRow, StoreError,
-    ViewStore, ViewUpdate,
-};
+use flexcore_ports::StoreError;
 use rusqlite::Connection;
 
 use crate::{folder::Folder, open_error::OpenError, readers::Readers};
@@ -110,68 +111,5 @@ impl SqliteViewStore {
             }
             result => result,
         }
-    }
-}
-
-#[async_trait]
-impl ViewStore for SqliteViewStore {
-    async fn checkpoint(&self, projection: &str) -> Result<Option<Checkpoint>, StoreError> {
-        let projection = projection.to_owned();
-        self.read(move |connection| checkpoints::find(connection, &projection)).await
-    }
-
-    async fn apply(
-        &self,
-        projection: &str,
-        updates: Vec<ViewUpdate>,
-        checkpoint: Checkpoint,
-    ) -> Result<(), StoreError> {
-        let projection = projection.to_owned();
-        let write = move |connection: &Connection| {
-            for update in &updates {
-                match update {
-                    ViewUpdate::Pipeline(row) => pipelines::write(connection, row)?,
-                    ViewUpdate::Execution(row) => executions::write(connection, row)?,
-                }
-            }
-            checkpoints::write(connection, &projection, checkpoint)
-        };
-        let result = self.place().write(write).await;
-        self.heal(result)
-    }
-
-    async fn find_pipeline(&self, name: &PipelineName) -> Result<Option<PipelineRow>, StoreError> {
-        let name = name.clone();
-        self.read(move |connection| pipelines::find(connection, &name)).await
-    }
-
-    async fn find_pipeline_by_id(&self, id: PipelineId) -> Result<Option<PipelineRow>, StoreError> {
-        self.read(move |connection| pipelines::find_by_id(connection, id)).await
-    }
-
-    async fn list_pipelines(
-        &self,
-        filter: &PipelineFilter,
-        limit: usize,
-        after: Option<&str>,
-    ) -> Result<Page<PipelineRow>, StoreError> {
-        let (filter, after) = (filter.clone(), after.map(str::to_owned));
-        self.read(move |connection| pipelines::list(connection, &filter, limit, after.as_deref()))
-            .await
-    }
-
-    async fn find_execution(&self, id: ExecutionId) -> Result<Option<ExecutionRow>, StoreError> {
-        self.read(move |connection| executions::find(connection, id)).await
-    }
-
-    async fn list_executions(
-        &self,
-        filter: &ExecutionFilter,
-        limit: usize,
-        after: Option<&str>,
-    ) -> Result<Page<ExecutionRow>, StoreError> {
-        let (filter, after) = (filter.clone(), after.map(str::to_owned));
-        self.read(move |connection| executions::list(connection, &filter, limit, after.as_deref()))
-            .await
     }
 }

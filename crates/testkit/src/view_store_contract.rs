@@ -1,11 +1,55 @@
 //! What every store of views does.
 
+mod folding;
+mod more_views;
+
 use flexcore_domain::{EnvironmentName, ExecutionId, PipelineId, PipelineName};
-use flexcore_eventsourcing::{Hash, Timestamp};
+use flexcore_eventsourcing::{Epoch, Hash, Timestamp};
 use flexcore_ports::{
-    Checkpoint, ExecutionFilter, ExecutionRow, PipelineFilter, PipelineRow, ViewStore, ViewUpdate,
+    ApplyError, Checkpoint, ExecutionFilter, ExecutionRow, Fold, PipelineFilter, PipelineRow,
+    ViewRow, ViewStore,
 };
 use uuid::Uuid;
+
+pub use folding::{
+    a_fold_of_a_smaller_epoch_is_refused, a_fold_that_read_another_checkpoint_is_refused,
+    a_refused_fold_changes_nothing, a_stopped_projection_is_remembered_until_it_goes_on,
+    every_kind_of_row_is_loaded_by_its_key, notes_belong_to_their_projection,
+    of_two_folds_at_once_one_is_written,
+};
+pub use more_views::{
+    a_list_of_several_statuses_is_in_order, an_id_prefix_gives_pages_too, data_stream_row,
+    data_streams_are_listed_by_pipeline, executions_that_ended_long_ago_are_removed, metric_row,
+    metrics_are_listed_by_name, pages_continue_where_they_ended_while_rows_come, plugin_row,
+    plugins_are_listed_by_name,
+};
+
+/// Calls a macro with every case of this suite, each a function of the views.
+#[macro_export]
+macro_rules! for_each_view_case {
+    ($callback:ident) => {
+        $callback! {
+            rows_and_checkpoint_are_replaced,
+            a_name_belongs_to_the_pipeline_that_is_not_archived,
+            pipelines_are_listed_by_name,
+            executions_are_listed_newest_first,
+            a_list_of_several_statuses_is_in_order,
+            an_id_prefix_gives_pages_too,
+            pages_continue_where_they_ended_while_rows_come,
+            executions_that_ended_long_ago_are_removed,
+            plugins_are_listed_by_name,
+            data_streams_are_listed_by_pipeline,
+            metrics_are_listed_by_name,
+            every_kind_of_row_is_loaded_by_its_key,
+            notes_belong_to_their_projection,
+            a_fold_that_read_another_checkpoint_is_refused,
+            a_fold_of_a_smaller_epoch_is_refused,
+            a_refused_fold_changes_nothing,
+            of_two_folds_at_once_one_is_written,
+            a_stopped_projection_is_remembered_until_it_goes_on,
+        }
+    };
+}
 
 /// A row of the pipeline status view.
 pub fn pipeline_row(number: u128, name: &str) -> PipelineRow {
@@ -44,19 +88,33 @@ fn pipeline_name(name: &str) -> PipelineName {
     name.parse().expect("a name in a test is legal")
 }
 
-async fn apply(views: &dyn ViewStore, position: u64, updates: Vec<ViewUpdate>) {
-    let checkpoint = Checkpoint { position, hash: Hash([7; 32]) };
-    views.apply("status", updates, checkpoint).await.expect("it can be written");
+/// A checkpoint of the history that tests use.
+pub fn checkpoint(position: u64) -> Checkpoint {
+    Checkpoint { position, hash: Hash([7; 32]) }
 }
 
-/// Rows and checkpoint are written together, and replaced by the next update.
+/// A fold into the projection `status`, on whatever is there.
+pub async fn fold_at(
+    views: &dyn ViewStore,
+    checkpoint: Checkpoint,
+    rows: Vec<ViewRow>,
+) -> Result<(), ApplyError> {
+    let projection = "status".to_owned();
+    let after = views.checkpoint(&projection).await?;
+    views.apply(Fold { projection, after, epoch: Epoch(0), checkpoint, rows }).await
+}
+
+async fn apply(views: &dyn ViewStore, position: u64, rows: Vec<ViewRow>) {
+    fold_at(views, checkpoint(position), rows).await.expect("it can be written");
+}
+
+/// Rows and checkpoint are written together, and replaced by the next fold.
 pub async fn rows_and_checkpoint_are_replaced(views: &dyn ViewStore) {
     let checkpoint = async |name| views.checkpoint(name).await.expect("it can be read");
     assert_eq!(checkpoint("status").await, None);
     let mut pipeline = pipeline_row(1, "flights");
     let execution = execution_row(1, "flights", 5);
-    let updates =
-        vec![ViewUpdate::Pipeline(pipeline.clone()), ViewUpdate::Execution(execution.clone())];
+    let updates = vec![ViewRow::Pipeline(pipeline.clone()), ViewRow::Execution(execution.clone())];
     apply(views, 10, updates).await;
     assert_eq!(checkpoint("status").await, Some(Checkpoint { position: 10, hash: Hash([7; 32]) }));
     assert_eq!(checkpoint("other").await, None);
@@ -65,7 +123,7 @@ pub async fn rows_and_checkpoint_are_replaced(views: &dyn ViewStore) {
     pipeline.version = 2;
     pipeline.tags.clear();
     pipeline.description = None;
-    apply(views, 11, vec![ViewUpdate::Pipeline(pipeline.clone())]).await;
+    apply(views, 11, vec![ViewRow::Pipeline(pipeline.clone())]).await;
     let found = views.find_pipeline_by_id(pipeline.id).await.expect("it can be read");
     assert_eq!(found, Some(pipeline));
     let found = views.find_execution(execution.id).await.expect("it can be read");
@@ -78,7 +136,7 @@ pub async fn rows_and_checkpoint_are_replaced(views: &dyn ViewStore) {
 pub async fn a_name_belongs_to_the_pipeline_that_is_not_archived(views: &dyn ViewStore) {
     let former = PipelineRow { status: "archived".to_owned(), ..pipeline_row(1, "flights") };
     let present = pipeline_row(2, "flights");
-    let updates = [present.clone(), former].map(ViewUpdate::Pipeline).to_vec();
+    let updates = [present.clone(), former].map(ViewRow::Pipeline).to_vec();
     apply(views, 1, updates).await;
     let found = views.find_pipeline(&present.name).await.expect("it can be read");
     assert_eq!(found, Some(present));
@@ -94,7 +152,7 @@ pub async fn pipelines_are_listed_by_name(views: &dyn ViewStore) {
     rows[0].status = "archived".to_owned();
     rows[1].owner = Some("data-team".to_owned());
     rows[2].tags = vec!["hourly".to_owned()];
-    apply(views, 1, rows.into_iter().map(ViewUpdate::Pipeline).collect()).await;
+    apply(views, 1, rows.into_iter().map(ViewRow::Pipeline).collect()).await;
     let names = async |filter: PipelineFilter| {
         let (mut names, mut after) = (Vec::new(), None);
         loop {
@@ -130,7 +188,7 @@ pub async fn executions_are_listed_newest_first(views: &dyn ViewStore) {
     rows[4].pipeline = pipeline_name("weather");
     rows[3].status = "failed".to_owned();
     rows[2].run_key = Some("nightly".to_owned());
-    apply(views, 1, rows.into_iter().map(ViewUpdate::Execution).collect()).await;
+    apply(views, 1, rows.into_iter().map(ViewRow::Execution).collect()).await;
     let list = async |filter: ExecutionFilter| {
         let (mut ids, mut after) = (Vec::new(), None);
         loop {

@@ -3,7 +3,7 @@
 use flexcore_domain::ExecutionId;
 use flexcore_ports::ExecutionFilter;
 
-use crate::{Services, UseCaseError};
+use crate::{Services, UseCaseError, projection::View};
 
 impl Services {
     /// The execution that a text names.
@@ -11,7 +11,7 @@ impl Services {
         if let Ok(id) = text.parse() {
             return Ok(id);
         }
-        self.catch_up().await?;
+        self.up_to_date(View::Executions).await?;
         let not_found = |hint: &str| UseCaseError::NotFound {
             what: "execution",
             name: text.to_owned(),

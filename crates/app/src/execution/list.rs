@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use flexcore_api::{ExecutionPage, ExecutionSummary, ListExecutions};
 use flexcore_ports::{ExecutionFilter, ExecutionRow};
 
-use crate::{HandleQuery, RequestContext, Services, UseCaseError, format_time};
+use crate::{HandleQuery, RequestContext, Services, UseCaseError, format_time, projection::View};
 
 #[async_trait]
 impl HandleQuery<ListExecutions> for Services {
@@ -13,7 +13,7 @@ impl HandleQuery<ListExecutions> for Services {
         _context: &RequestContext,
         query: ListExecutions,
     ) -> Result<ExecutionPage, UseCaseError> {
-        self.catch_up().await?;
+        self.up_to_date(View::Executions).await?;
         let pipeline = query.pipeline.map(|name| name.parse()).transpose();
         let pipeline = pipeline.map_err(|error: flexcore_domain::InvalidName| {
             UseCaseError::invalid(error.to_string())

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use flexcore_api::{ListPipelines, PipelinePage, PipelineSummary};
 use flexcore_ports::{PipelineFilter, PipelineRow};
 
-use crate::{HandleQuery, RequestContext, Services, UseCaseError, format_time};
+use crate::{HandleQuery, RequestContext, Services, UseCaseError, format_time, projection::View};
 
 #[async_trait]
 impl HandleQuery<ListPipelines> for Services {
@@ -13,7 +13,7 @@ impl HandleQuery<ListPipelines> for Services {
         _context: &RequestContext,
         query: ListPipelines,
     ) -> Result<PipelinePage, UseCaseError> {
-        self.catch_up().await?;
+        self.up_to_date(View::Pipelines).await?;
         let filter = PipelineFilter {
             statuses: query.statuses,
             tag: query.tag,

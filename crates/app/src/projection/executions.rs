@@ -1,75 +1,77 @@
 //! The execution history view.
 
-use flexcore_domain::{Execution, ExecutionStatus, execution::ExecutionEvent};
-use flexcore_event_codec::StoredEvent;
-use flexcore_eventsourcing::{Aggregate, RecordedEvent};
-use flexcore_ports::ExecutionRow;
+use std::collections::BTreeSet;
 
-use super::{ProjectionError, poisoned, rows::Rows};
+use flexcore_domain::{ExecutionStatus, execution::ExecutionEvent};
+use flexcore_ports::{ExecutionRow, KEPT_FROM_NOTE, RowKey, ViewRow};
 
-/// The events that change a row; the others are left unread.
-const CHANGING: [&str; 6] = [
-    "PipelineExecutionCreated",
-    "PipelineExecutionStarted",
-    "PipelineExecutionCompleted",
-    "PipelineExecutionFailed",
-    "PipelineExecutionCancelled",
-    "PipelineExecutionRetried",
-];
+use super::{
+    Projection, View,
+    fact::{DomainEvent, Fact},
+    known::status_after,
+    rows::Rows,
+};
 
-pub(super) async fn fold(
-    rows: &mut Rows<'_>,
-    recorded: &RecordedEvent,
-) -> Result<(), ProjectionError> {
-    let stored = &recorded.event;
-    if !CHANGING.contains(&&*stored.type_name) || recorded.stream.category() != Execution::CATEGORY
-    {
-        return Ok(());
+/// Folds executions.
+pub(super) struct ExecutionHistory;
+
+impl Projection for ExecutionHistory {
+    fn name(&self) -> &'static str {
+        View::Executions.name()
     }
-    let event = ExecutionEvent::decode(&stored.type_name, stored.schema_version, &stored.payload)
-        .map_err(|error| poisoned(recorded, &error))?;
-    if let ExecutionEvent::Created(order) = event {
-        rows.put_execution(ExecutionRow {
-            id: order.id,
-            pipeline_id: order.pipeline_id,
-            pipeline: order.pipeline,
-            version: order.version,
-            status: ExecutionStatus::Queued.as_str().to_owned(),
-            environment: order.environment,
-            run_key: order.run_key,
-            created_at: order.created_at,
-            started_at: None,
-            ended_at: None,
-            error: None,
-        });
-        return Ok(());
+
+    fn reads(&self, event_type: &str) -> bool {
+        matches!(
+            event_type,
+            "PipelineExecutionCreated"
+                | "PipelineExecutionStarted"
+                | "PipelineExecutionCompleted"
+                | "PipelineExecutionFailed"
+                | "PipelineExecutionCancelled"
+                | "PipelineExecutionRetried"
+        )
     }
-    let key = recorded.stream.parts().nth(2).unwrap_or_default();
-    let id =
-        key.parse().map_err(|error: flexcore_domain::InvalidName| poisoned(recorded, &error))?;
-    let row =
-        rows.execution(id).await?.ok_or_else(|| poisoned(recorded, &"its execution has no row"))?;
-    let mut end = |status: ExecutionStatus, error: Option<String>| {
-        row.status = status.as_str().to_owned();
-        row.ended_at = Some(stored.occurred_at);
-        row.error = error;
-    };
-    match event {
-        ExecutionEvent::Completed => end(ExecutionStatus::Completed, None),
-        ExecutionEvent::Failed { step, error } => {
-            end(ExecutionStatus::Failed, Some(format!("{step}: {error}")));
+
+    fn needs(&self, fact: &Fact<'_>, _rows: &Rows, keys: &mut BTreeSet<RowKey>) {
+        if let DomainEvent::Execution(id, _) = fact.event {
+            keys.insert(RowKey::Execution(*id));
+            keys.insert(RowKey::Note(KEPT_FROM_NOTE.to_owned()));
         }
-        ExecutionEvent::Cancelled => end(ExecutionStatus::Cancelled, None),
-        ExecutionEvent::Started { at, .. } => {
-            row.status = ExecutionStatus::Running.as_str().to_owned();
-            row.started_at = row.started_at.or(Some(at));
-        }
-        ExecutionEvent::Retried { .. } => {
-            row.status = ExecutionStatus::Queued.as_str().to_owned();
-            row.ended_at = None;
-            row.error = None;
-        }
-        _ => {}
     }
-    Ok(())
+
+    fn fold(&self, rows: &mut Rows, fact: &Fact<'_>) -> Result<(), String> {
+        let DomainEvent::Execution(id, event) = fact.event else { return Ok(()) };
+        if let ExecutionEvent::Created(order) = event {
+            rows.put(ViewRow::Execution(ExecutionRow {
+                id: order.id,
+                pipeline_id: order.pipeline_id,
+                pipeline: order.pipeline.clone(),
+                version: order.version,
+                status: ExecutionStatus::Queued.as_str().to_owned(),
+                environment: order.environment.clone(),
+                run_key: order.run_key.clone(),
+                created_at: order.created_at,
+                started_at: None,
+                ended_at: None,
+                error: None,
+            }));
+            return Ok(());
+        }
+        let some_were_removed = rows.note(KEPT_FROM_NOTE).is_some();
+        let Some(row) = rows.execution(*id) else {
+            // One that was removed for its age and is run again now is not shown again.
+            return if some_were_removed { Ok(()) } else { Err("its execution has no row".into()) };
+        };
+        let Some(status) = status_after(event) else { return Ok(()) };
+        status.as_str().clone_into(&mut row.status);
+        row.ended_at = status.has_ended().then(|| fact.at());
+        row.error = match event {
+            ExecutionEvent::Failed { step, error } => Some(format!("{step}: {error}")),
+            _ => None,
+        };
+        if let ExecutionEvent::Started { at, .. } = event {
+            row.started_at = row.started_at.or(Some(*at));
+        }
+        Ok(())
+    }
 }

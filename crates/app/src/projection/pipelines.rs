@@ -1,62 +1,82 @@
 //! The pipeline status view.
 
-use flexcore_domain::{Pipeline, PipelineDefinition, PipelineStatus, pipeline::PipelineEvent};
-use flexcore_event_codec::StoredEvent;
-use flexcore_eventsourcing::{Aggregate, RecordedEvent};
-use flexcore_ports::PipelineRow;
+use std::collections::BTreeSet;
 
-use super::{ProjectionError, poisoned, rows::Rows};
+use flexcore_domain::{PipelineDefinition, PipelineStatus, pipeline::PipelineEvent};
+use flexcore_ports::{PipelineRow, RowKey, ViewRow};
 
-pub(super) async fn fold(
-    rows: &mut Rows<'_>,
-    recorded: &RecordedEvent,
-) -> Result<(), ProjectionError> {
-    let stored = &recorded.event;
-    if recorded.stream.category() != Pipeline::CATEGORY {
-        return Ok(());
+use super::{
+    Projection, View,
+    fact::{DomainEvent, Fact},
+    rows::Rows,
+};
+
+/// Folds pipelines.
+pub(super) struct PipelineStatusProjection;
+
+impl Projection for PipelineStatusProjection {
+    fn name(&self) -> &'static str {
+        View::Pipelines.name()
     }
-    let event = PipelineEvent::decode(&stored.type_name, stored.schema_version, &stored.payload)
-        .map_err(|error| poisoned(recorded, &error))?;
-    if let PipelineEvent::Created { id, definition } = event {
-        let row = PipelineRow {
-            id,
-            name: definition.name.clone(),
-            status: PipelineStatus::Draft.as_str().to_owned(),
-            version: 1,
-            description: None,
-            owner: None,
-            tags: vec![],
-            steps: 0,
-            created_at: stored.occurred_at,
-            updated_at: stored.occurred_at,
-        };
-        rows.put_pipeline(describe(row, definition));
-        return Ok(());
+
+    fn reads(&self, event_type: &str) -> bool {
+        matches!(
+            event_type,
+            "PipelineCreated"
+                | "PipelineUpdated"
+                | "PipelineActivated"
+                | "PipelineDeactivated"
+                | "PipelineArchived"
+        )
     }
-    let key = recorded.stream.parts().nth(2).unwrap_or_default();
-    let id =
-        key.parse().map_err(|error: flexcore_domain::InvalidName| poisoned(recorded, &error))?;
-    let row =
-        rows.pipeline(id).await?.ok_or_else(|| poisoned(recorded, &"its pipeline has no row"))?;
-    row.updated_at = stored.occurred_at;
-    match event {
-        PipelineEvent::Created { .. } => {}
-        PipelineEvent::Updated { version, definition } => {
-            row.version = version;
-            *row = describe(row.clone(), definition);
+
+    fn needs(&self, fact: &Fact<'_>, _rows: &Rows, keys: &mut BTreeSet<RowKey>) {
+        if let DomainEvent::Pipeline(id, _) = fact.event {
+            keys.insert(RowKey::Pipeline(*id));
         }
-        PipelineEvent::Activated => row.status = PipelineStatus::Active.as_str().to_owned(),
-        PipelineEvent::Deactivated => row.status = PipelineStatus::Inactive.as_str().to_owned(),
-        PipelineEvent::Archived => row.status = PipelineStatus::Archived.as_str().to_owned(),
     }
-    Ok(())
+
+    fn fold(&self, rows: &mut Rows, fact: &Fact<'_>) -> Result<(), String> {
+        let DomainEvent::Pipeline(id, event) = fact.event else { return Ok(()) };
+        if let PipelineEvent::Created { id, definition } = event {
+            let row = PipelineRow {
+                id: *id,
+                name: definition.name.clone(),
+                status: PipelineStatus::Draft.as_str().to_owned(),
+                version: 1,
+                description: None,
+                owner: None,
+                tags: vec![],
+                steps: 0,
+                created_at: fact.at(),
+                updated_at: fact.at(),
+            };
+            rows.put(ViewRow::Pipeline(describe(row, definition)));
+            return Ok(());
+        }
+        let row = rows.pipeline(*id).ok_or("its pipeline has no row")?;
+        row.updated_at = fact.at();
+        let status = match event {
+            PipelineEvent::Created { .. } => return Ok(()),
+            PipelineEvent::Updated { version, definition } => {
+                row.version = *version;
+                *row = describe(row.clone(), definition);
+                return Ok(());
+            }
+            PipelineEvent::Activated => PipelineStatus::Active,
+            PipelineEvent::Deactivated => PipelineStatus::Inactive,
+            PipelineEvent::Archived => PipelineStatus::Archived,
+        };
+        status.as_str().clone_into(&mut row.status);
+        Ok(())
+    }
 }
 
-fn describe(row: PipelineRow, definition: PipelineDefinition) -> PipelineRow {
+fn describe(row: PipelineRow, definition: &PipelineDefinition) -> PipelineRow {
     PipelineRow {
-        description: definition.description,
-        owner: definition.owner,
-        tags: definition.tags,
+        description: definition.description.clone(),
+        owner: definition.owner.clone(),
+        tags: definition.tags.clone(),
         steps: u32::try_from(definition.steps.len()).unwrap_or(u32::MAX),
         ..row
     }

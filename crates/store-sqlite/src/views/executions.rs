@@ -8,7 +8,7 @@ use flexcore_ports::{ExecutionFilter, ExecutionRow, Page, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, types::Value};
 use uuid::Uuid;
 
-use super::query::{Query, corrupt, parsed};
+use super::query::{Query, corrupt, not_a_cursor, parsed};
 use crate::error::store_error;
 
 const COLUMNS: &str = "id, pipeline_id, pipeline, version, status, environment, run_key, \
@@ -51,34 +51,68 @@ pub(crate) fn find(
         .transpose()
 }
 
-/// A page, newest first.
+/// A page, newest first; with an id prefix by id, so that the index of ids gives the order.
 pub(crate) fn list(
     connection: &Connection,
     filter: &ExecutionFilter,
     limit: usize,
     after: Option<&str>,
 ) -> Result<Page<ExecutionRow>, StoreError> {
+    let after = after.map(cursor).transpose()?;
+    let next = |row: &ExecutionRow| format!("{}/{}", row.created_at.as_micros(), row.id.0.simple());
     let mut query = Query::new("execution", COLUMNS);
-    query.any_of("status", &filter.statuses);
-    if let Some(pipeline) = &filter.pipeline {
-        query.and("pipeline = ?", [pipeline.as_str().to_owned()]);
-    }
-    if let Some(run_key) = &filter.run_key {
-        query.and("run_key = ?", [run_key.clone()]);
-    }
+    let pipeline = filter.pipeline.as_ref().map(|name| name.as_str().to_owned());
     if let Some(prefix) = &filter.id_prefix {
         let Some(range) = id_range(prefix) else {
             return Ok(Page { items: Vec::new(), next: None });
         };
         query.and("id BETWEEN ? AND ?", range.map(|id| id.into_bytes().to_vec()));
+        narrow(&mut query, filter, pipeline);
+        if let Some((_, id)) = after {
+            query.and("id < ?", [id.into_bytes().to_vec()]);
+        }
+        return query.page(connection, "id DESC", limit, execution, next);
     }
-    if let Some((created_at, id)) = after.map(cursor).transpose()? {
+    if let Some(run_key) = &filter.run_key {
+        query.and("run_key = ?", [run_key.clone()]);
+        narrow(&mut query, filter, pipeline);
+    } else {
+        query.each_of("status", &filter.statuses);
+        if let Some(pipeline) = pipeline {
+            query.and("pipeline = ?", [pipeline]);
+        }
+    }
+    if let Some((created_at, id)) = after {
         let key: [Value; 2] = [created_at.into(), id.into_bytes().to_vec().into()];
         query.and("(created_at, id) < (?, ?)", key);
     }
-    query.page(connection, "created_at DESC, id DESC", limit, execution, |row| {
-        format!("{}/{}", row.created_at.as_micros(), row.id.0.simple())
-    })
+    query.page(connection, "created_at DESC, id DESC", limit, execution, next)
+}
+
+/// Adds conditions that no index is to be chosen for: a unary plus hides a column from them.
+fn narrow(query: &mut Query, filter: &ExecutionFilter, pipeline: Option<String>) {
+    query.any_of("+status", &filter.statuses);
+    if let Some(pipeline) = pipeline {
+        query.and("+pipeline = ?", [pipeline]);
+    }
+    if let (Some(run_key), Some(_)) = (&filter.run_key, &filter.id_prefix) {
+        query.and("+run_key = ?", [run_key.clone()]);
+    }
+}
+
+/// Removes some of those that were created before `time` and have ended; gives back how many.
+pub(crate) fn remove_some(
+    connection: &Connection,
+    time: Timestamp,
+    most: u64,
+) -> rusqlite::Result<u64> {
+    let removed = connection
+        .prepare_cached(
+            "DELETE FROM execution WHERE id IN (SELECT id FROM execution WHERE created_at < ?1 \
+             AND status IN ('completed', 'failed', 'cancelled') ORDER BY created_at LIMIT ?2)",
+        )?
+        .execute((time.as_micros(), most))?;
+    Ok(removed as u64)
 }
 
 /// The smallest and the largest id whose text begins with `prefix`; `None` if no id's does.
@@ -102,7 +136,7 @@ fn cursor(token: &str) -> Result<(i64, Uuid), StoreError> {
     let parts = token.split_once('/');
     parts
         .and_then(|(time, id)| Some((time.parse().ok()?, Uuid::try_parse(id).ok()?)))
-        .ok_or_else(|| StoreError::Unavailable(format!("`{token}` does not continue a list")))
+        .ok_or_else(|| not_a_cursor(token))
 }
 
 fn execution(row: &Row<'_>) -> Result<ExecutionRow, StoreError> {

@@ -8,7 +8,7 @@ use flexcore_ports::{Page, PipelineFilter, PipelineRow, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 use uuid::Uuid;
 
-use super::query::{Query, corrupt, parsed};
+use super::query::{Query, corrupt, not_a_cursor, parsed};
 use crate::error::store_error;
 
 const COLUMNS: &str =
@@ -92,7 +92,7 @@ fn cursor(token: &str) -> Result<(String, Uuid), StoreError> {
     let parts = token.split_once('/');
     parts
         .and_then(|(name, id)| Some((name.to_owned(), Uuid::try_parse(id).ok()?)))
-        .ok_or_else(|| StoreError::Unavailable(format!("`{token}` does not continue a list")))
+        .ok_or_else(|| not_a_cursor(token))
 }
 
 fn find_by(

@@ -1,6 +1,6 @@
 //! Lists of a view: filters and keyset pages.
 
-use std::fmt::Display;
+use std::{collections::BTreeSet, fmt::Display};
 
 use flexcore_ports::{Page, StoreError};
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
@@ -17,11 +17,14 @@ pub(crate) struct Query {
     columns: &'static str,
     conditions: Vec<String>,
     values: Vec<Value>,
+    /// A condition that is one of these; each is looked up on its own, in the order of an index,
+    /// because an index cannot give several values of its first column in the order of its second.
+    one_of: Option<(&'static str, BTreeSet<String>)>,
 }
 
 impl Query {
     pub(crate) fn new(table: &'static str, columns: &'static str) -> Self {
-        Self { table, columns, conditions: Vec::new(), values: Vec::new() }
+        Self { table, columns, conditions: Vec::new(), values: Vec::new(), one_of: None }
     }
 
     /// Adds a condition with its values.
@@ -38,6 +41,13 @@ impl Query {
         }
     }
 
+    /// As [`any_of`](Self::any_of), for a column by which an index is ordered: one at most.
+    pub(crate) fn each_of(&mut self, column: &'static str, values: &[String]) {
+        if !values.is_empty() {
+            self.one_of = Some((column, values.iter().cloned().collect()));
+        }
+    }
+
     /// Runs it for one page; `cursor` says what continues after a row.
     pub(crate) fn page<T>(
         self,
@@ -49,8 +59,9 @@ impl Query {
     ) -> Result<Page<T>, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE);
         let failed = |error: rusqlite::Error| store_error(&error, format!("table {}", self.table));
-        let mut statement = connection.prepare_cached(&self.sql(order, limit)).map_err(failed)?;
-        let mut rows = statement.query(params_from_iter(&self.values)).map_err(failed)?;
+        let (sql, values) = self.sql(order, limit);
+        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+        let mut rows = statement.query(params_from_iter(values)).map_err(failed)?;
         let mut items = Vec::new();
         // One row more than asked for tells whether there is a next page.
         while let Some(row) = rows.next().map_err(failed)? {
@@ -62,14 +73,38 @@ impl Query {
         Ok(Page { items, next })
     }
 
-    fn sql(&self, order: &str, limit: usize) -> String {
+    fn sql(&self, order: &str, limit: usize) -> (String, Vec<Value>) {
+        let end = format!(" ORDER BY {order} LIMIT {}", limit + 1);
+        let Some((column, alternatives)) = &self.one_of else {
+            return (self.select(None) + &end, self.values.clone());
+        };
+        let (mut parts, mut values) = (Vec::new(), Vec::new());
+        for alternative in alternatives {
+            parts.push(self.select(Some(column)) + &end);
+            values.extend(self.values.iter().cloned().chain([alternative.clone().into()]));
+        }
+        if let [only] = parts.as_slice() {
+            return (only.clone(), values);
+        }
+        let parts: Vec<_> = parts.iter().map(|part| format!("SELECT * FROM ({part})")).collect();
+        (parts.join(" UNION ALL ") + &end, values)
+    }
+
+    fn select(&self, equal: Option<&str>) -> String {
         let Self { table, columns, .. } = self;
-        let conditions = match self.conditions.join(" AND ") {
+        let equal = equal.map(|column| format!("{column} = ?"));
+        let conditions: Vec<_> = self.conditions.iter().chain(&equal).map(String::as_str).collect();
+        let conditions = match conditions.join(" AND ") {
             none if none.is_empty() => none,
             some => format!(" WHERE {some}"),
         };
-        format!("SELECT {columns} FROM {table}{conditions} ORDER BY {order} LIMIT {}", limit + 1)
+        format!("SELECT {columns} FROM {table}{conditions}")
     }
+}
+
+/// A cursor that no page gave.
+pub(crate) fn not_a_cursor(token: &str) -> StoreError {
+    StoreError::Unavailable(format!("`{token}` does not continue a list"))
 }
 
 /// A value that was parsed from a stored row.

@@ -60,9 +60,4 @@ macro_rules! view_store_contract {
     };
 }
 
-view_store_contract! {
-    rows_and_checkpoint_are_replaced,
-    a_name_belongs_to_the_pipeline_that_is_not_archived,
-    pipelines_are_listed_by_name,
-    executions_are_listed_newest_first,
-}
+flexcore_testkit::for_each_view_case!(view_store_contract);

@@ -4,11 +4,14 @@ use std::path::Path;
 
 use flexcore_eventsourcing::{Append, EventData};
 use flexcore_ports::{
-    AppendError, Checkpoint, EventStore, PipelineFilter, ReadFilter, StoreError, ViewStore,
-    ViewUpdate,
+    AppendError, Checkpoint, EventStore, PipelineFilter, PipelineViews, ReadFilter, StoreError,
+    ViewRow,
 };
 use flexcore_store_sqlite::OpenError;
-use flexcore_testkit::{event, payload, stream, view_store_contract::pipeline_row};
+use flexcore_testkit::{
+    event, payload, stream,
+    view_store_contract::{fold_at, pipeline_row},
+};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 
 use crate::support::{assert_whole, fill, folder, reader, writer};
@@ -85,8 +88,8 @@ async fn a_closed_store_is_read_where_nothing_can_be_written() {
     // Views are filled in memory there.
     let head = store.events().head().await.unwrap();
     let checkpoint = Checkpoint { position: head.position, hash: head.hash };
-    let row = ViewUpdate::Pipeline(pipeline_row(1, "flights"));
-    store.views().apply("status", vec![row], checkpoint).await.unwrap();
+    let row = ViewRow::Pipeline(pipeline_row(1, "flights"));
+    fold_at(&*store.views(), checkpoint, vec![row]).await.unwrap();
     let page = store.views().list_pipelines(&PipelineFilter::default(), 10, None).await.unwrap();
     assert_eq!(page.items.len(), 1);
 }

@@ -6,10 +6,9 @@ use std::{
 };
 
 use flexcore_eventsourcing::RecordedEvent;
-use flexcore_ports::{
-    Checkpoint, EventStore, LogVerifier, ReadFilter, VerifyFault, VerifyReport, ViewStore,
-};
+use flexcore_ports::{Checkpoint, EventStore, LogVerifier, ReadFilter, VerifyFault, VerifyReport};
 use flexcore_store_sqlite::{OpenError, SqliteStore};
+use flexcore_testkit::view_store_contract::fold_at;
 use rusqlite::Connection;
 
 use crate::support::{assert_whole, fill, folder, reader, verify, writer};
@@ -211,7 +210,7 @@ fn copy(from: &Path, to: &Path) {
 async fn catch_up(store: &SqliteStore) {
     let head = store.events().head().await.unwrap();
     let checkpoint = Checkpoint { position: head.position, hash: head.hash };
-    store.views().apply("status", Vec::new(), checkpoint).await.unwrap();
+    fold_at(&*store.views(), checkpoint, Vec::new()).await.unwrap();
 }
 
 #[tokio::test]

@@ -2,11 +2,16 @@
 
 use std::fs;
 
+use flexcore_eventsourcing::Epoch;
 use flexcore_ports::{
-    Checkpoint, EventStore, PipelineFilter, Snapshot, Snapshots, StoreError, ViewStore, ViewUpdate,
+    ApplyError, Checkpoint, EventStore, Fold, PipelineFilter, ProjectedRows, Snapshot, Snapshots,
+    StoreError, ViewRow, ViewStore,
 };
 use flexcore_store_sqlite::{OpenError, SqliteStore};
-use flexcore_testkit::{stream, view_store_contract::pipeline_row};
+use flexcore_testkit::{
+    stream,
+    view_store_contract::{checkpoint, fold_at, pipeline_row},
+};
 use rusqlite::Connection;
 
 use crate::support::{fill, folder, reader, writer};
@@ -15,8 +20,8 @@ use crate::support::{fill, folder, reader, writer};
 async fn catch_up(store: &SqliteStore, views: &dyn ViewStore, name: &str) {
     let head = store.events().head().await.unwrap();
     let checkpoint = Checkpoint { position: head.position, hash: head.hash };
-    let row = ViewUpdate::Pipeline(pipeline_row(1, name));
-    views.apply("status", vec![row], checkpoint).await.unwrap();
+    let row = ViewRow::Pipeline(pipeline_row(1, name));
+    fold_at(views, checkpoint, vec![row]).await.unwrap();
 }
 
 async fn names(views: &dyn ViewStore) -> Vec<String> {
@@ -131,15 +136,11 @@ async fn a_rebuild_that_is_given_up_leaves_nothing() {
     assert_eq!(names(&*store.views()).await, ["flights"]);
     let beside = reader(folder.path()).unwrap();
     assert!(beside.begin_views_rebuild().is_err());
-    let refused = beside
-        .views()
-        .apply(
-            "status",
-            Vec::new(),
-            Checkpoint { position: 1, hash: flexcore_eventsourcing::Hash::ZERO },
-        )
-        .await;
-    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    let (projection, checkpoint) = ("status".to_owned(), checkpoint(1));
+    let fold = Fold { projection, after: None, epoch: Epoch(0), checkpoint, rows: vec![] };
+    let refused = beside.views().apply(fold).await;
+    let is_refused = matches!(refused, Err(ApplyError::Store(StoreError::Unavailable(_))));
+    assert!(is_refused, "{refused:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,129 @@
+//! The traits of the five views.
+
+use async_trait::async_trait;
+use flexcore_domain::{ExecutionId, PipelineId, PipelineName};
+use flexcore_eventsourcing::{StreamName, Timestamp};
+use flexcore_ports::{
+    DataStreamFilter, DataStreamRow, DataStreamViews, ExecutionFilter, ExecutionRow,
+    ExecutionViews, MetricFilter, MetricRow, MetricViews, Page, PipelineFilter, PipelineRow,
+    PipelineViews, PluginKey, PluginRole, PluginRow, PluginViews, StoreError,
+};
+use rusqlite::Connection;
+
+use super::{SqliteViewStore, data_streams, executions, metrics, notes, pipelines, plugins};
+
+/// How many rows one transaction removes: others may write between two of them.
+const REMOVED_AT_ONCE: u64 = 10_000;
+
+#[async_trait]
+impl PipelineViews for SqliteViewStore {
+    async fn find_pipeline(&self, name: &PipelineName) -> Result<Option<PipelineRow>, StoreError> {
+        let name = name.clone();
+        self.read(move |connection| pipelines::find(connection, &name)).await
+    }
+
+    async fn find_pipeline_by_id(&self, id: PipelineId) -> Result<Option<PipelineRow>, StoreError> {
+        self.read(move |connection| pipelines::find_by_id(connection, id)).await
+    }
+
+    async fn list_pipelines(
+        &self,
+        filter: &PipelineFilter,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<PipelineRow>, StoreError> {
+        let (filter, after) = (filter.clone(), after.map(str::to_owned));
+        self.read(move |connection| pipelines::list(connection, &filter, limit, after.as_deref()))
+            .await
+    }
+}
+
+#[async_trait]
+impl ExecutionViews for SqliteViewStore {
+    async fn find_execution(&self, id: ExecutionId) -> Result<Option<ExecutionRow>, StoreError> {
+        self.read(move |connection| executions::find(connection, id)).await
+    }
+
+    async fn list_executions(
+        &self,
+        filter: &ExecutionFilter,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<ExecutionRow>, StoreError> {
+        let (filter, after) = (filter.clone(), after.map(str::to_owned));
+        self.read(move |connection| executions::list(connection, &filter, limit, after.as_deref()))
+            .await
+    }
+
+    async fn remove_executions_before(&self, time: Timestamp) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            let some = move |connection: &Connection| {
+                notes::keep_from(connection, time)?;
+                executions::remove_some(connection, time, REMOVED_AT_ONCE)
+            };
+            let result = self.place().write(some).await;
+            let count = self.heal(result)?;
+            removed += count;
+            if count < REMOVED_AT_ONCE {
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl PluginViews for SqliteViewStore {
+    async fn find_plugin(&self, key: &PluginKey) -> Result<Option<PluginRow>, StoreError> {
+        let key = key.clone();
+        self.read(move |connection| plugins::find(connection, &key)).await
+    }
+
+    async fn list_plugins(
+        &self,
+        role: Option<PluginRole>,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<PluginRow>, StoreError> {
+        let after = after.map(str::to_owned);
+        self.read(move |connection| plugins::list(connection, role, limit, after.as_deref())).await
+    }
+}
+
+#[async_trait]
+impl DataStreamViews for SqliteViewStore {
+    async fn find_data_stream(
+        &self,
+        stream: &StreamName,
+    ) -> Result<Option<DataStreamRow>, StoreError> {
+        let stream = stream.clone();
+        self.read(move |connection| data_streams::find(connection, &stream)).await
+    }
+
+    async fn list_data_streams(
+        &self,
+        filter: &DataStreamFilter,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<DataStreamRow>, StoreError> {
+        let (filter, after) = (filter.clone(), after.map(str::to_owned));
+        self.read(move |connection| {
+            data_streams::list(connection, &filter, limit, after.as_deref())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl MetricViews for SqliteViewStore {
+    async fn list_metrics(
+        &self,
+        filter: &MetricFilter,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<MetricRow>, StoreError> {
+        let (filter, after) = (filter.clone(), after.map(str::to_owned));
+        self.read(move |connection| metrics::list(connection, &filter, limit, after.as_deref()))
+            .await
+    }
+}

@@ -36,6 +36,7 @@ mod repository;
 mod runner;
 mod services;
 mod streams;
+mod subscription;
 mod time;
 
 pub use bus::{
@@ -56,4 +57,7 @@ pub use projection::{ProjectionError, Projector};
 pub use repository::SnapshotPolicy;
 pub use runner::{RunError, RunObserver, Runner, RunnerOptions};
 pub use services::{Ports, Services};
+pub use subscription::{
+    LogPage, LogSubscriptions, Start, Subscription, SubscriptionError, Tailer, TailerOptions,
+};
 pub use time::{format_time, parse_time};

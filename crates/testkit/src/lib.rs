@@ -3,7 +3,7 @@
 //! Each port with more than one implementation in sight has a suite of cases here, and every
 //! implementation runs the same suite from its own integration tests: see
 //! [`event_store_contract!`]. [`ModelLog`] is the event store's reference: small enough to be
-//! believed, and compared with real stores by property tests.
+//! believed, and compared with real stores by the properties of [`model_contract`].
 //!
 //! # What this crate must not know
 //!
@@ -17,6 +17,7 @@
 mod builders;
 mod clock;
 pub mod event_store_contract;
+pub mod model_contract;
 mod model_log;
 pub mod postgres;
 pub mod snapshots_contract;

@@ -42,10 +42,16 @@ struct ModelStream {
 #[derive(Debug, Clone, Default)]
 pub struct ModelLog {
     streams: BTreeMap<StreamName, ModelStream>,
+    before: u64,
     last_position: u64,
 }
 
 impl ModelLog {
+    /// A log whose first event takes the position after `position`.
+    pub fn after(position: u64) -> Self {
+        Self { before: position, last_position: position, ..Self::default() }
+    }
+
     /// Appends, or says why not.
     pub fn append(&mut self, append: &Append) -> ModelOutcome {
         let mut ids = HashSet::new();
@@ -73,6 +79,19 @@ impl ModelLog {
     /// The streams that have events.
     pub fn streams(&self) -> impl Iterator<Item = &StreamName> {
         self.streams.iter().filter(|(_, stream)| !stream.events.is_empty()).map(|(name, _)| name)
+    }
+
+    /// Positions and events of the whole log, in order.
+    pub fn all(&self) -> Vec<(u64, EventData)> {
+        let mut all: Vec<_> =
+            self.streams.values().flat_map(|stream| stream.events.iter().cloned()).collect();
+        all.sort_by_key(|(position, _)| *position);
+        all
+    }
+
+    /// The position of its first event, once there is one.
+    pub fn first_position(&self) -> u64 {
+        self.before + 1
     }
 
     /// The last position.

@@ -3,7 +3,9 @@
 use std::{pin::Pin, sync::Arc};
 
 use flexcore_store_sqlite::{OpenMode, SqliteStore};
-use flexcore_testkit::{ManualClock, event_store_contract::Fixture, snapshots_contract};
+use flexcore_testkit::{
+    ManualClock, event_store_contract::Fixture, model_contract, snapshots_contract,
+};
 use tempfile::TempDir;
 
 use crate::support::{folder, writer};
@@ -35,6 +37,16 @@ async fn open(folder: TempDir, clock: Arc<ManualClock>) -> Fixture {
 }
 
 flexcore_testkit::event_store_contract!(sqlite);
+
+#[test]
+fn the_store_does_what_the_reference_does() {
+    model_contract::the_store_does_what_the_reference_does(500, sqlite);
+}
+
+#[test]
+fn appends_at_once_are_taken_in_some_order() {
+    model_contract::appends_at_once_are_taken_in_some_order(500, sqlite);
+}
 
 #[tokio::test]
 async fn the_newest_snapshot_of_the_history_comes_back() {

@@ -7,8 +7,6 @@ mod crash;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod opening;
 #[cfg(test)]
 mod support;

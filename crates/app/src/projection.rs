@@ -36,10 +36,10 @@ use flexcore_ports::{
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::UseCaseError;
+use crate::{LogPage, Subscription, SubscriptionError, UseCaseError};
 use fact::Fact;
 use fold::Standing;
-pub(crate) use page::LogPage;
+use page::FoldPage;
 use rows::Rows;
 pub(crate) use view::View;
 
@@ -120,6 +120,18 @@ pub enum ProjectionError {
     Fenced(ApplyError),
 }
 
+impl From<SubscriptionError> for ProjectionError {
+    fn from(error: SubscriptionError) -> Self {
+        match error {
+            SubscriptionError::Store(error) => Self::Store(error),
+            SubscriptionError::Forked { position, problem } => Self::Forked { position, problem },
+            SubscriptionError::Hole { position, .. } => {
+                Self::Poisoned { position, reason: error.to_string() }
+            }
+        }
+    }
+}
+
 impl From<ProjectionError> for UseCaseError {
     fn from(error: ProjectionError) -> Self {
         match error {
@@ -198,7 +210,7 @@ impl Projector {
         loop {
             let behind = turn.standings.iter().filter(|standing| standing.is_behind(head));
             let Some(after) = behind.map(Standing::position).min() else { return Ok(()) };
-            let page = LogPage::read(&*self.store, after).await?;
+            let page = FoldPage::read(&*self.store, after).await?;
             self.fold_in(&mut turn, &page).await?;
         }
     }
@@ -207,8 +219,8 @@ impl Projector {
     ///
     /// # Errors
     /// [`ProjectionError`].
-    #[expect(dead_code, reason = "for pages that a subscription has read already")]
-    pub(crate) async fn fold(&self, page: &LogPage) -> Result<(), ProjectionError> {
+    pub(crate) async fn fold(&self, page: LogPage) -> Result<(), ProjectionError> {
+        let page = &FoldPage::new(page);
         {
             let mut turn = self.turn.lock().await;
             if turn.standings.is_empty() {
@@ -230,22 +242,36 @@ impl Projector {
         Ok(view::statuses(&*self.views).await?)
     }
 
-    /// Catches up soon after something was appended, until the log's store is gone or no
-    /// projection can go on.
+    /// Catches up, and folds in what a subscription that begins now brings, until its tailer ends
+    /// or no projection can go on. After a fold it waits a little; pages that gathered meanwhile
+    /// are read again as one, which costs less than a transaction for each. A store that cannot be
+    /// reached is asked again.
     ///
     /// # Errors
     /// [`ProjectionError`].
-    pub async fn follow(&self) -> Result<(), ProjectionError> {
-        let mut appended = self.store.appended();
+    pub async fn follow(&self, mut subscription: Subscription) -> Result<(), ProjectionError> {
+        let mut is_behind = true;
         loop {
+            let page = if is_behind { None } else { Some(subscription.next().await) };
             let begun = Instant::now();
-            self.catch_up().await?;
+            let folded = match page {
+                Some(Ok(None)) => return Ok(()),
+                Some(Ok(Some(page))) if subscription.waiting() == 0 => self.fold(page).await,
+                Some(Err(error)) => Err(error.into()),
+                Some(Ok(Some(_))) | None => self.catch_up().await,
+            };
+            is_behind = match folded {
+                Ok(()) => false,
+                Err(ProjectionError::Store(error @ StoreError::Unavailable(_))) => {
+                    if !is_behind {
+                        tracing::warn!(%error, "the views wait for the store");
+                    }
+                    true
+                }
+                Err(error) => return Err(error),
+            };
             let gather = (begun.elapsed() * 4).clamp(SHORTEST_GATHER, LONGEST_GATHER);
-            if appended.changed().await.is_err() {
-                return Ok(());
-            }
-            tokio::time::sleep(gather).await;
-            appended.borrow_and_update();
+            tokio::time::sleep(if is_behind { LONGEST_GATHER } else { gather }).await;
         }
     }
 

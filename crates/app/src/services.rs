@@ -7,7 +7,9 @@ use flexcore_ports::{
     ViewStore,
 };
 
-use crate::{Projector, SnapshotPolicy};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Projector, SnapshotPolicy, Start, Tailer, TailerOptions};
 
 /// The outside world, as the application sees it.
 #[derive(Clone)]
@@ -89,10 +91,18 @@ impl Services {
     /// # Errors
     /// The projection stopped.
     pub async fn follow(&self) -> Result<(), crate::ProjectionError> {
-        match &self.projector {
-            Some(projector) => projector.follow().await,
-            None => Ok(()),
-        }
+        let Some(projector) = &self.projector else { return Ok(()) };
+        let store = Arc::clone(&self.ports.store);
+        let (tailer, log) = Tailer::new(store, TailerOptions::default()).await?;
+        let end = CancellationToken::new();
+        // Whoever subscribed is told by the tailer why it ended.
+        let tail = tailer.run(end.clone());
+        let views = async {
+            let _end = end.drop_guard();
+            projector.follow(log.subscribe(Start::Now).await?).await
+        };
+        let (tail, views) = tokio::join!(tail, views);
+        views.and(tail.map_err(Into::into))
     }
 
     /// The ports that it was made with.

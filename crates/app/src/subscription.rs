@@ -27,7 +27,8 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 pub use page::LogPage;
-pub(crate) use page::{must_be_ours, read_page};
+use page::must_be_ours;
+pub(crate) use page::read_page;
 use tailer::{Closed, Join, Shared};
 pub use tailer::{Tailer, TailerOptions};
 
@@ -150,6 +151,14 @@ impl Subscription {
     /// How far it has come: the end of the last page that was handed out.
     pub const fn checkpoint(&self) -> Checkpoint {
         self.checkpoint
+    }
+
+    /// How many pages wait to be taken.
+    pub fn waiting(&self) -> usize {
+        match &self.source {
+            Source::Tailer(queue) => queue.len(),
+            Source::Log { .. } => 0,
+        }
     }
 
     /// The next page: events without a gap after the page before it, up to the end of a batch.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flexcore_ports::{ApplyError, Checkpoint, Fold, RowKey, Stopped};
 
-use super::{LogPage, PROJECTIONS, Projection, ProjectionError, Projector, Turn, rows::Rows};
+use super::{FoldPage, PROJECTIONS, Projection, ProjectionError, Projector, Turn, rows::Rows};
 
 /// Where a projection stands, as far as this process knows.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ impl Projector {
     pub(super) async fn fold_in(
         &self,
         turn: &mut Turn,
-        page: &LogPage,
+        page: &FoldPage,
     ) -> Result<(), ProjectionError> {
         let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|index| {
             let standing = turn.standings.get(index).cloned();
@@ -96,7 +96,7 @@ impl Projector {
     async fn fold_one(
         &self,
         standing: &Standing,
-        page: &LogPage,
+        page: &FoldPage,
     ) -> Result<Folded, ProjectionError> {
         let (projection, after) = (standing.projection(), standing.checkpoint);
         let mut stopped = match self.write(projection, after, page, page.end).await? {
@@ -127,7 +127,7 @@ impl Projector {
         &self,
         projection: &dyn Projection,
         after: Option<Checkpoint>,
-        page: &LogPage,
+        page: &FoldPage,
         end: Checkpoint,
     ) -> Result<Written, ProjectionError> {
         let from = after.map_or(0, |checkpoint| checkpoint.position);

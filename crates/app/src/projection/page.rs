@@ -3,66 +3,49 @@
 use std::sync::OnceLock;
 
 use flexcore_eventsourcing::RecordedEvent;
-use flexcore_ports::{Checkpoint, EventStore, ReadFilter};
+use flexcore_ports::{Checkpoint, EventStore};
 
 use super::{
     Projection, ProjectionError,
     fact::{DomainEvent, Fact},
 };
+use crate::{LogPage, SubscriptionError, subscription::read_page};
 
-/// How many events one transaction folds in, more or less: a page ends where a batch does.
-const PAGE: usize = 2_000;
-
-/// Events in a row that end where a batch ends.
+/// Events in a row that end where a batch ends; a transaction folds them in.
 #[derive(Debug)]
-pub(crate) struct LogPage {
+pub(super) struct FoldPage {
     /// The position before the first of them.
-    pub(crate) after: u64,
-    /// The events.
-    events: Vec<RecordedEvent>,
+    pub(super) after: u64,
+    page: LogPage,
     /// What they mean, once somebody asked.
     decoded: Vec<OnceLock<Result<Option<DomainEvent>, String>>>,
     /// Where the page ends.
-    pub(crate) end: Checkpoint,
+    pub(super) end: Checkpoint,
 }
 
-impl LogPage {
-    /// Events that somebody read: all those after `after`, up to `end`.
-    ///
-    /// # Errors
-    /// [`ProjectionError::Poisoned`] if they are not dense.
-    pub(crate) fn new(
-        after: u64,
-        events: Vec<RecordedEvent>,
-        end: Checkpoint,
-    ) -> Result<Self, ProjectionError> {
-        must_be_contiguous(after, &events)?;
-        let decoded = events.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { after, events, decoded, end })
+impl FoldPage {
+    /// Of a page that somebody read.
+    pub(super) fn new(page: LogPage) -> Self {
+        let first = page.events().first().map_or(page.end().position, |event| event.position);
+        let decoded = page.events().iter().map(|_| OnceLock::new()).collect();
+        Self { after: first.saturating_sub(1), end: page.end(), page, decoded }
     }
 
-    /// The next page after a position.
+    /// The next page after a position, at which the log does not end.
     ///
     /// # Errors
     /// [`ProjectionError`].
-    pub(crate) async fn read(store: &dyn EventStore, after: u64) -> Result<Self, ProjectionError> {
-        let mut events: Vec<RecordedEvent> = Vec::new();
-        loop {
-            let from = events.last().map_or(after, |event| event.position);
-            let page = store.read_all(from, PAGE, &ReadFilter::default()).await?;
-            must_be_contiguous(from, &page)?;
-            events.extend(page);
-            let position = events.last().map_or(after, |event| event.position);
-            if let Some(hash) = store.batch_hash_at(position).await? {
-                return Self::new(after, events, Checkpoint { position, hash });
-            }
+    pub(super) async fn read(store: &dyn EventStore, after: u64) -> Result<Self, ProjectionError> {
+        match read_page(store, after).await? {
+            Some(page) => Ok(Self::new(page)),
+            None => Err(SubscriptionError::Hole { position: after + 1, found: None }.into()),
         }
     }
 
     /// The events after `after`, up to `until`.
     pub(super) fn events(&self, after: u64, until: u64) -> &[RecordedEvent] {
         let (first, last) = self.range(after, until);
-        &self.events[first..last]
+        &self.page.events()[first..last]
     }
 
     /// Those of them that a projection reads.
@@ -77,7 +60,8 @@ impl LogPage {
     ) -> Result<Vec<Fact<'_>>, (u64, String)> {
         let (first, last) = self.range(after, until);
         let mut facts = Vec::new();
-        for (recorded, decoded) in self.events[first..last].iter().zip(&self.decoded[first..last]) {
+        let events = &self.page.events()[first..last];
+        for (recorded, decoded) in events.iter().zip(&self.decoded[first..last]) {
             if !projection.reads(&recorded.event.type_name) {
                 continue;
             }
@@ -94,23 +78,7 @@ impl LogPage {
         let index = |position: u64| {
             usize::try_from(position.saturating_sub(self.after)).unwrap_or(usize::MAX)
         };
-        let last = index(until).min(self.events.len());
+        let last = index(until).min(self.decoded.len());
         (index(after).min(last), last)
-    }
-}
-
-/// A page never skips a position: a hole means a corrupt log, and is never stepped over.
-fn must_be_contiguous(after: u64, page: &[RecordedEvent]) -> Result<(), ProjectionError> {
-    let expected = after + 1..;
-    match page.iter().zip(expected).find(|(event, expected)| event.position != *expected) {
-        None if page.is_empty() => Err(ProjectionError::Poisoned {
-            position: after + 1,
-            reason: "the log has no event there although it goes on".to_owned(),
-        }),
-        None => Ok(()),
-        Some((event, expected)) => Err(ProjectionError::Poisoned {
-            position: expected,
-            reason: format!("the log has no event there; the next one is at {}", event.position),
-        }),
     }
 }

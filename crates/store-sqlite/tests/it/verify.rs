@@ -87,6 +87,11 @@ async fn any_flipped_byte_is_harmless_or_found() {
 
 /// Changes rows past the triggers that keep them, as somebody with an editor could.
 fn tamper(folder: &Path, table: &str, sql: &str) {
+    tamper_with(folder, table, &[sql]);
+}
+
+/// The same in several steps, each of which changes one row.
+fn tamper_with(folder: &Path, table: &str, steps: &[&str]) {
     let connection = Connection::open(folder.join("log.db")).unwrap();
     let triggers: Vec<(String, String)> = connection
         .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1")
@@ -98,7 +103,9 @@ fn tamper(folder: &Path, table: &str, sql: &str) {
     for (name, _) in &triggers {
         connection.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
     }
-    assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
+    for step in steps {
+        assert_eq!(connection.execute(step, []).unwrap(), 1, "{step}");
+    }
     for (_, sql) in &triggers {
         connection.execute_batch(sql).unwrap();
     }
@@ -145,9 +152,43 @@ async fn a_missing_event_names_its_batch() {
     assert_eq!((fault.batch, fault.last_good_position), (Some(40), 115), "{fault:?}");
 }
 
+/// Two events of one batch, one batch's event and the next one's, and two events that only their
+/// places were taken from.
+#[tokio::test]
+async fn events_in_another_order_name_the_first_batch() {
+    for (one, other, batch, good) in [(57, 58, 20, 55), (60, 61, 20, 55), (61, 100, 21, 60)] {
+        let folder = closed(40).await;
+        let swap = [
+            format!("UPDATE event SET position = 0 WHERE position = {one}"),
+            format!("UPDATE event SET position = {one} WHERE position = {other}"),
+            format!("UPDATE event SET position = {other} WHERE position = 0"),
+        ];
+        tamper_with(folder.path(), "event", &swap.each_ref().map(String::as_str));
+        let fault = verify(folder.path()).await.fault.unwrap();
+        assert_eq!((fault.batch, fault.last_good_position), (Some(batch), good), "{fault:?}");
+    }
+}
+
+/// A log whose end is gone without a trace is whole; only what was witnessed of it says that there
+/// was more.
+#[tokio::test]
+async fn a_tail_that_was_cut_off_is_known_to_whoever_saw_it() {
+    let (longer, shorter) = (closed(40).await, closed(38).await);
+    let head = reader(longer.path()).unwrap().events().head().await.unwrap();
+    assert_whole(shorter.path()).await;
+    let verifier = flexcore_store_sqlite::SqliteLogVerifier::new(shorter.path());
+    let fault = verifier.verify(&[head]).await.unwrap().fault.unwrap();
+    assert_eq!((fault.batch, fault.last_good_position), (Some(39), 111), "{fault:?}");
+    assert!(fault.reason.contains("cut off"), "{}", fault.reason);
+    let verifier = flexcore_store_sqlite::SqliteLogVerifier::new(longer.path());
+    assert_eq!(verifier.verify(&[head]).await.unwrap().fault, None);
+}
+
 #[tokio::test]
 async fn a_changed_batch_is_named() {
     let changes = [
+        // A fence, which no write of these batches had.
+        "writes = CAST(substr(writes, 1, length(writes) - 1) || x'01' AS BLOB)",
         "number = 99",
         "first_position = 57",
         "last_position = 59",

@@ -1,6 +1,6 @@
 //! Driving an execution to its end: what `run`, `execution retry` and `execution cancel` share.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use flexcore_api::{CancelExecution, ExecutionView, GetExecution};
 use flexcore_app::{RunError, RunObserver};
@@ -16,6 +16,9 @@ use crate::{
     session::Session,
     text::{first_error_text, summary_text},
 };
+
+/// A moment longer than a lease lasts, so that it has run out when it is asked for.
+const AFTER_EXPIRY: Duration = Duration::from_millis(20);
 
 /// How driving an execution ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +67,23 @@ impl Session<'_> {
             Err(RunError::Stopped { .. }) => Ok(Ended::Interrupted),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Waits while another process has an execution, as long as its lease lasts. If it lives, it has
+    /// renewed it by then, and driving the execution is refused.
+    pub(crate) async fn wait_for_lease(
+        &self,
+        writer: &Writer,
+        execution: ExecutionId,
+    ) -> Result<(), Failure> {
+        let Some(holder) = writer.services.live_owner(execution).await? else { return Ok(()) };
+        let seconds = holder.expires_in.as_secs_f64();
+        self.output.note(&format!(
+            "{execution} is held by {}; if that is gone, its lease ends in {seconds:.1} s: waiting",
+            holder.node
+        ));
+        tokio::time::sleep(holder.expires_in + AFTER_EXPIRY).await;
+        Ok(())
     }
 
     async fn cancel(&self, writer: &Writer, execution: ExecutionId, display: &Display) {

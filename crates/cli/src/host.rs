@@ -17,7 +17,7 @@ use flexcore_ports::{LogTransfer, LogVerifier};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::StoreAddress;
+use crate::{DatabaseUrl, StoreAddress, StoreMigration, StoreStatus};
 
 /// The process and the machine around a verb, as the binary wires them.
 #[async_trait]
@@ -63,6 +63,23 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// [`HostError`].
     async fn transfer(&self, place: &Place, end: TransferEnd) -> Result<Transfer, HostError>;
+
+    /// What holds of the store of a place, which is not opened for it.
+    ///
+    /// # Errors
+    /// [`HostError`] if there is none, or it cannot be looked at.
+    async fn store_status(&self, place: &Place) -> Result<StoreStatus, HostError>;
+
+    /// Brings the schema of a database to what this program needs, and gives a role the rights of
+    /// the application.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    async fn migrate(
+        &self,
+        url: &DatabaseUrl,
+        app_role: Option<&str>,
+    ) -> Result<StoreMigration, HostError>;
 
     /// Sends a command to the live writer of a place; `None` if there is none, and the caller may
     /// open the store itself. The inner result is the command's.

@@ -35,6 +35,7 @@ mod progress;
 mod report;
 mod session;
 mod store_address;
+mod store_status;
 mod terminal;
 mod text;
 mod verb;
@@ -47,4 +48,8 @@ pub use host::{
 };
 pub use session::execute;
 pub use store_address::{DatabaseUrl, StoreAddress};
+pub use store_status::{
+    DatabaseLogStatus, DatabaseStatus, FolderStatus, StoreFile, StoreMigration, StoreStatus,
+    StoreWriter,
+};
 pub use terminal::Terminal;

@@ -12,6 +12,7 @@ mod mermaid;
 mod pipeline;
 mod plan;
 mod quantity;
+mod store;
 mod style;
 mod table;
 
@@ -28,5 +29,6 @@ pub(crate) use mermaid::mermaid;
 pub(crate) use pipeline::{pipeline_page_text, pipeline_text};
 pub(crate) use plan::plan_text;
 pub(crate) use quantity::{bytes_text, count_text, duration_text};
+pub(crate) use store::{store_migration_text, store_status_text};
 pub(crate) use style::Style;
 pub(crate) use table::{Align, Table, printable, shortened};

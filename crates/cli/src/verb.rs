@@ -13,6 +13,7 @@ mod plugin;
 mod run;
 mod schema;
 mod select;
+mod store;
 mod validate;
 
 use std::process::ExitCode;
@@ -49,6 +50,9 @@ pub(crate) enum Verb {
     /// The event log: read it, follow it, prove it
     #[command(subcommand)]
     Events(events::EventsVerb),
+    /// The store: what holds of it, and its schema
+    #[command(subcommand)]
+    Store(store::StoreVerb),
     /// Plugins
     #[command(subcommand)]
     Plugin(plugin::PluginVerb),
@@ -73,6 +77,7 @@ impl Verb {
             Self::Select(arguments) => arguments.execute(session).await,
             Self::Bookmark(verb) => verb.execute(session).await,
             Self::Events(verb) => verb.execute(session).await,
+            Self::Store(verb) => verb.execute(session).await,
             Self::Plugin(verb) => return verb.execute(session),
             Self::Init(arguments) => arguments.execute(session),
             Self::Completions(arguments) => arguments.execute(session),

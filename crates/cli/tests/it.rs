@@ -17,8 +17,8 @@ use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, ErrorBody};
 use flexcore_app::Discovery;
 use flexcore_cli::{
-    ConnectorDescription, Exit, Host, HostError, HostErrorKind, Place, Reader, Terminal, Transfer,
-    TransferEnd, Writer, execute, parse,
+    ConnectorDescription, DatabaseUrl, Exit, Host, HostError, HostErrorKind, Place, Reader,
+    StoreMigration, StoreStatus, Terminal, Transfer, TransferEnd, Writer, execute, parse,
 };
 use flexcore_ports::LogVerifier;
 use serde_json::{Value, json};
@@ -64,7 +64,11 @@ impl Host for StorelessHost {
         Err(HostError {
             kind: HostErrorKind::Absent,
             code: "FC0402",
-            message: format!("there is no store in {}", place.state_folder.display()),
+            message: format!(
+                "there is no store in {} ({:?})",
+                place.state_folder.display(),
+                place.store
+            ),
             hint: None,
         })
     }
@@ -80,6 +84,19 @@ impl Host for StorelessHost {
 
     async fn transfer(&self, place: &Place, _: TransferEnd) -> Result<Transfer, HostError> {
         Err(self.read(place).await.unwrap_err())
+    }
+
+    async fn store_status(&self, place: &Place) -> Result<StoreStatus, HostError> {
+        Err(self.read(place).await.unwrap_err())
+    }
+
+    async fn migrate(
+        &self,
+        url: &DatabaseUrl,
+        app_role: Option<&str>,
+    ) -> Result<StoreMigration, HostError> {
+        let server = url.to_string();
+        Ok(StoreMigration { server, from: 0, to: 1, app_role: app_role.map(str::to_owned) })
     }
 
     async fn send(
@@ -300,10 +317,44 @@ async fn the_store_comes_from_the_flag_then_the_environment_then_the_project() {
     bench.variables.insert("FLEXCORE_STORE".to_owned(), String::new());
     bench.write(".env", "");
     assert!(shown(&bench, "logs").await.contains("/.flexcore"));
-    let postgres = bench.run("logs --store postgres://me:hush@db/x").await;
-    assert!(postgres.exited_with(Exit::Refused));
-    assert!(postgres.messages.contains("`postgres` is not supported yet"));
-    assert!(!postgres.messages.contains("hush"));
+    let mysql = bench.run("logs --store mysql://me:hush@db/x").await;
+    assert!(mysql.exited_with(Exit::Refused));
+    assert!(mysql.messages.contains("`mysql` is not supported yet"));
+    assert!(!mysql.messages.contains("hush"));
+}
+
+#[tokio::test]
+async fn a_database_is_named_by_flag_environment_and_project_and_its_password_is_not_shown() {
+    let mut bench = Workbench::with(&[("flexcore.yaml", "store: postgres\n")]);
+    let unset = bench.run("logs").await;
+    assert!(unset.messages.contains("FLEXCORE_DATABASE_URL is not set"), "{}", unset.messages);
+    assert!(unset.exited_with(Exit::Refused));
+    let url = "postgres://me:hush@db/of-variable";
+    bench.variables.insert("FLEXCORE_DATABASE_URL".to_owned(), url.to_owned());
+    let of_variable = bench.run("logs").await.messages;
+    assert!(of_variable.contains("postgres://me:***@db/of-variable"), "{of_variable}");
+    assert!(of_variable.contains("/.flexcore"), "{of_variable}");
+    assert!(!of_variable.contains("warning"), "{of_variable}");
+    let of_flag = bench.run("logs --store postgresql://me:hush@db/of-flag").await.messages;
+    assert!(of_flag.contains("postgresql://me:***@db/of-flag"), "{of_flag}");
+    assert!(of_flag.contains("can be seen by other users"), "{of_flag}");
+    bench.variables.insert("FLEXCORE_STORE".to_owned(), "folder".to_owned());
+    assert!(bench.run("logs").await.messages.contains("/folder"));
+    for text in [&of_variable, &of_flag] {
+        assert!(!text.contains("hush"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_database_is_migrated() {
+    let bench = Workbench::with(&[("flexcore.yaml", "project: p\n")]);
+    let folder = bench.run("store migrate").await;
+    assert!(folder.exited_with(Exit::Refused));
+    assert!(folder.messages.contains("migrates by itself"), "{}", folder.messages);
+    let line = "store migrate --app-role app --store postgres://owner@db/x --output json";
+    let database = bench.run(line).await;
+    assert_eq!(database.json()["to"], 1);
+    assert_eq!(database.json()["app_role"], "app");
 }
 
 #[tokio::test]

@@ -12,27 +12,24 @@ use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, ErrorBody};
 use flexcore_app::{DiscoverPorts, Discovery, RunnerOptions, discover};
 use flexcore_cli::{
-    ConnectorDescription, Host, HostError, HostErrorKind, Place, Reader, Transfer, TransferEnd,
-    Writer,
+    ConnectorDescription, DatabaseUrl, Host, HostError, HostErrorKind, Place, Reader,
+    StoreMigration, StoreStatus, Transfer, TransferEnd, Writer,
 };
 use flexcore_ports::{Ids, LogVerifier};
-use flexcore_store_sqlite::SqliteLogVerifier;
 use flexcore_sync::{PumpSyncRunner, SyncOptions};
 use serde_json::Value;
 
 use crate::{
     clock::{RandomIds, SystemClock},
     control::{self, Answer, Request},
+    lease,
     paths::StatePaths,
-    reader, transfer, writer,
+    reader, store, transfer, writer,
 };
 
 /// How long the processes of an attempt may take to end after they were asked to: a target that
 /// was asked to end still writes out what it holds.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(30);
-
-/// For how long leases are asked for, unless `FLEXCORE_LEASE_TTL` says otherwise.
-const LEASE_TTL: std::time::Duration = std::time::Duration::from_secs(6);
 
 /// This process on this machine.
 #[derive(Debug)]
@@ -63,15 +60,15 @@ impl BinaryHost {
         environment
     }
 
-    pub(crate) fn runner_options(&self, place: &Place) -> RunnerOptions {
-        RunnerOptions {
+    pub(crate) fn runner_options(&self, place: &Place) -> Result<RunnerOptions, HostError> {
+        Ok(RunnerOptions {
             node: node_name(),
             project_root: place.project.root.clone(),
             work_folder: StatePaths::new(&place.state_folder).work(),
             executable: self.executable.clone(),
             grace: GRACE,
-            lease_ttl: LEASE_TTL,
-        }
+            lease_ttl: lease::ttl(&self.environment_of(place))?,
+        })
     }
 
     pub(crate) fn sync_options(&self) -> SyncOptions {
@@ -96,7 +93,7 @@ pub(crate) fn node_name() -> String {
     format!("{}:{}", host_name(), std::process::id())
 }
 
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
@@ -142,12 +139,23 @@ impl Host for BinaryHost {
     }
 
     async fn verifier(&self, place: &Place) -> Result<Arc<dyn LogVerifier>, HostError> {
-        reader::must_be_provable(&StatePaths::new(&place.state_folder))?;
-        Ok(Arc::new(SqliteLogVerifier::new(&place.state_folder)))
+        store::verifier(place).await
     }
 
     async fn transfer(&self, place: &Place, end: TransferEnd) -> Result<Transfer, HostError> {
         transfer::open(place, end).await
+    }
+
+    async fn store_status(&self, place: &Place) -> Result<StoreStatus, HostError> {
+        store::status::of(place).await
+    }
+
+    async fn migrate(
+        &self,
+        url: &DatabaseUrl,
+        app_role: Option<&str>,
+    ) -> Result<StoreMigration, HostError> {
+        store::status::migrated(url, app_role).await
     }
 
     async fn send(
@@ -180,7 +188,7 @@ impl Host for BinaryHost {
             host_environment: environment,
         };
         let options =
-            RunnerOptions { work_folder: scratch.0.clone(), ..self.runner_options(place) };
+            RunnerOptions { work_folder: scratch.0.clone(), ..self.runner_options(place)? };
         let catalog = discover(&ports, &options, discovery).await;
         launcher.shut_down().await;
         catalog.map_err(|error| {

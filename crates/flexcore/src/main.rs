@@ -11,6 +11,7 @@ mod lease;
 mod logging;
 mod paths;
 mod reader;
+mod store;
 mod transfer;
 mod writer;
 

@@ -29,6 +29,11 @@ impl StatePaths {
         self.folder.join("work")
     }
 
+    #[expect(dead_code)]
+    pub(crate) fn node(&self) -> PathBuf {
+        self.folder.join("node")
+    }
+
     pub(crate) fn launcher_lock(&self) -> PathBuf {
         self.folder.join("launcher.lock")
     }

@@ -3,26 +3,16 @@
 use std::sync::Arc;
 
 use flexcore_app::{QueryBus, Services, Unobserved};
-use flexcore_cli::{HostError, HostErrorKind, Place, Reader};
-use flexcore_store_sqlite::{OpenError, OpenMode, SqliteStore};
+use flexcore_cli::{HostError, Place, Reader};
 
-use crate::{
-    clock::SystemClock,
-    control::{self, Request},
-    host::BinaryHost,
-    paths::StatePaths,
-    writer::Parts,
-};
+use crate::{host::BinaryHost, paths::StatePaths, store, writer::Parts};
 
 pub(crate) async fn open(host: &BinaryHost, place: &Place) -> Result<Reader, HostError> {
     let paths = StatePaths::new(&place.state_folder);
-    must_be_there(&paths)?;
-    bring_views_up_to_date(&paths).await;
-    let store = SqliteStore::open(paths.folder(), OpenMode::Reader, Arc::new(SystemClock))
-        .map_err(store_error)?;
+    let store = store::for_reading(place).await?;
     let environment = Arc::new(host.environment_of(place));
     let parts = Parts::new(&paths, &store, place, &environment);
-    let services = if store.has_views_in_memory() {
+    let services = if store.folds_views {
         Services::writing(parts.ports)
     } else {
         Services::reading(parts.ports)
@@ -30,71 +20,4 @@ pub(crate) async fn open(host: &BinaryHost, place: &Place) -> Result<Reader, Hos
     let services = Arc::new(services);
     let queries = QueryBus::new(Arc::clone(&services), Arc::new(Unobserved));
     Ok(Reader { services, queries })
-}
-
-/// A log that this program cannot read in this place has no proof; one that is damaged has one.
-pub(crate) fn must_be_provable(paths: &StatePaths) -> Result<(), HostError> {
-    must_be_there(paths)?;
-    match SqliteStore::open(paths.folder(), OpenMode::Reader, Arc::new(SystemClock)) {
-        Err(error @ (OpenError::Newer { .. } | OpenError::NeedsCopy { .. })) => {
-            Err(store_error(error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A store that was never written is not made by looking at it.
-pub(crate) fn must_be_there(paths: &StatePaths) -> Result<(), HostError> {
-    if !paths.folder().join("log.db").exists() {
-        return Err(HostError {
-            kind: HostErrorKind::Absent,
-            code: "FC0402",
-            message: format!("there is no store in {}", paths.folder().display()),
-            hint: Some("`flexcore run FILE` makes one".to_owned()),
-        });
-    }
-    Ok(())
-}
-
-/// Asks the live writer to catch up; without one, takes the lock for the moment that it takes.
-/// Where neither is possible (a read-only folder) views in memory are filled when they are asked.
-async fn bring_views_up_to_date(paths: &StatePaths) {
-    match control::ask(paths.folder(), &Request::CatchUp).await {
-        Ok(Some(_)) => return,
-        Ok(None) => {}
-        Err(error) => tracing::debug!(%error, "the live writer does not answer"),
-    }
-    let mode = OpenMode::Writer { purpose: "bringing views up to date".to_owned() };
-    let Ok(store) = SqliteStore::open(paths.folder(), mode, Arc::new(SystemClock)) else {
-        return;
-    };
-    let projector = flexcore_app::Projector::new(store.events(), store.views());
-    if let Err(error) = projector.catch_up().await {
-        tracing::warn!(%error, "the views do not follow the log");
-    }
-    drop(projector);
-    if let Err(error) = store.close().await {
-        tracing::warn!(%error, "the store did not close cleanly");
-    }
-}
-
-/// The store's refusals in the host's words.
-pub(crate) fn store_error(error: OpenError) -> HostError {
-    let message = error.to_string();
-    let (kind, code, hint) = match error {
-        OpenError::Held { pid, purpose, .. } => {
-            let purpose = (!purpose.is_empty()).then_some(purpose);
-            (HostErrorKind::Held { pid, purpose }, "FC0403", None)
-        }
-        OpenError::Missing { .. } => (HostErrorKind::Absent, "FC0402", None),
-        OpenError::Newer { .. } => (HostErrorKind::NewerVersion, "FC0404", None),
-        OpenError::NeedsCopy { .. } => (HostErrorKind::ReadOnly, "FC0405", None),
-        OpenError::LogBehindViews { .. } | OpenError::Corrupt { .. } => {
-            (HostErrorKind::Failed, "FC0406", None)
-        }
-        OpenError::NotAStore { .. } | OpenError::Unavailable { .. } => {
-            (HostErrorKind::Failed, "FC0401", None)
-        }
-    };
-    HostError { kind, code, message, hint }
 }

@@ -6,12 +6,7 @@ use async_trait::async_trait;
 use flexcore_cli::{CloseStore, HostError, Place, StoreAddress, Transfer, TransferEnd};
 use flexcore_store_sqlite::{OpenMode, SqliteStore};
 
-use crate::{
-    clock::SystemClock,
-    host::failed,
-    paths::StatePaths,
-    reader::{must_be_there, store_error},
-};
+use crate::{host::failed, paths::StatePaths, store::folder};
 
 /// What a process that waits for a destination to be free is told.
 const PURPOSE: &str = "importing events";
@@ -19,20 +14,19 @@ const PURPOSE: &str = "importing events";
 pub(crate) async fn open(place: &Place, end: TransferEnd) -> Result<Transfer, HostError> {
     match &place.store {
         StoreAddress::Folder => open_folder(&StatePaths::new(&place.state_folder), end),
-        StoreAddress::Database(url) => Err(failed(format!("{url} cannot be copied yet"))),
+        StoreAddress::Database(url) => Err(crate::store::not_yet(url)),
     }
 }
 
 fn open_folder(paths: &StatePaths, end: TransferEnd) -> Result<Transfer, HostError> {
     let mode = match end {
         TransferEnd::Source => {
-            must_be_there(paths)?;
+            folder::must_be_there(paths)?;
             OpenMode::Reader
         }
         TransferEnd::Destination => OpenMode::Writer { purpose: PURPOSE.to_owned() },
     };
-    let store =
-        SqliteStore::open(paths.folder(), mode, Arc::new(SystemClock)).map_err(store_error)?;
+    let store = folder::open(paths, mode)?;
     Ok(Transfer { log: Arc::new(store.transfer()), closing: Box::new(EmbeddedLog(store)) })
 }
 

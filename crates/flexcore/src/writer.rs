@@ -11,23 +11,21 @@ use async_trait::async_trait;
 use flexcore_app::{CommandBus, Ports, Projector, QueryBus, Runner, Services, Unobserved};
 use flexcore_artifacts::{FolderArtifacts, FolderLogs, LogOptions};
 use flexcore_cli::{CloseStore, HostError, Place, Writer};
-use flexcore_coordination::LocalCoordinator;
 use flexcore_pipeline_file::SecretProvider as Configured;
 use flexcore_plugin_command::LauncherCommandRunner;
 use flexcore_ports::Secrets;
 use flexcore_sandbox::{IsolationPolicy, Launcher, LauncherOptions};
 use flexcore_secrets::{EnvSecrets, FileSecrets, ProvidedSecrets, SecretMask, SecretProvider};
-use flexcore_store_sqlite::{OpenMode, SqliteStore};
 use flexcore_sync::PumpSyncRunner;
 use tokio::task::JoinHandle;
 
 use crate::{
     clock::{RandomIds, SystemClock},
     control::ControlServer,
-    host::{BinaryHost, failed, node_name},
+    host::{BinaryHost, failed},
     lease::LauncherDeadline,
     paths::StatePaths,
-    reader::store_error,
+    store::{self, OpenStore},
 };
 
 /// How long the launcher of an earlier run may take to end its processes.
@@ -42,10 +40,9 @@ pub(crate) async fn open(
     purpose: &str,
 ) -> Result<Writer, HostError> {
     let paths = StatePaths::new(&place.state_folder);
-    let mode = OpenMode::Writer { purpose: purpose.to_owned() };
-    let store =
-        SqliteStore::open(paths.folder(), mode, Arc::new(SystemClock)).map_err(store_error)?;
-    // The store's lock is ours: whatever an earlier run left behind is ended before anything runs.
+    let options = host.runner_options(place)?;
+    let store = store::for_writing(place, purpose).await?;
+    // The folder's lock is ours: whatever an earlier run left behind is ended before anything runs.
     let launcher = start_launcher(&paths.launcher_lock()).await?;
     clear(&paths.work());
     let environment = Arc::new(host.environment_of(place));
@@ -62,7 +59,7 @@ pub(crate) async fn open(
         Arc::new(LauncherCommandRunner::new(launcher.clone())),
         Arc::new(PumpSyncRunner::new(launcher.clone(), host.sync_options())),
         Arc::new(LauncherDeadline(launcher.clone())),
-        host.runner_options(place),
+        options,
     );
     let control = ControlServer::listen(paths.folder(), Arc::clone(&services), commands.clone())
         .map_err(|error| failed(format!("the control socket cannot be made: {error}")))?;
@@ -99,7 +96,7 @@ pub(crate) struct Parts {
 impl Parts {
     pub(crate) fn new(
         paths: &StatePaths,
-        store: &SqliteStore,
+        store: &OpenStore,
         place: &Place,
         environment: &Arc<BTreeMap<String, String>>,
     ) -> Self {
@@ -109,15 +106,15 @@ impl Parts {
             FolderLogs::new(paths.logs(), secrets.mask(), clock.clone(), LogOptions::default());
         let logs = Arc::new(logs);
         let ports = Ports {
-            store: store.events(),
-            verifier: Arc::new(store.verifier()),
-            views: store.views(),
-            snapshots: Arc::new(store.snapshots()),
+            store: Arc::clone(&store.events),
+            verifier: Arc::clone(&store.verifier),
+            views: Arc::clone(&store.views),
+            snapshots: Arc::clone(&store.snapshots),
             clock,
             ids: Arc::new(RandomIds),
             logs: Arc::clone(&logs) as Arc<dyn flexcore_ports::Logs>,
             artifacts: Arc::new(FolderArtifacts::new(paths.artifacts())),
-            coordinator: Arc::new(LocalCoordinator::new(node_name())),
+            coordinator: Arc::clone(&store.coordinator),
             secrets,
             host_environment: Arc::clone(environment),
         };
@@ -170,7 +167,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 /// What a writer lets go of, in order.
 struct Closing {
-    store: SqliteStore,
+    store: OpenStore,
     launcher: Launcher,
     control: ControlServer,
     projection: JoinHandle<()>,
@@ -186,7 +183,7 @@ impl CloseStore for Closing {
         projection.abort();
         // It was aborted or has ended; either way it holds the store no longer.
         let _ = projection.await;
-        let projector = Projector::new(store.events(), store.views());
+        let projector = Projector::new(Arc::clone(&store.events), Arc::clone(&store.views));
         if let Err(error) = projector.catch_up().await {
             tracing::warn!(%error, "the views do not follow the log");
         }
@@ -194,6 +191,6 @@ impl CloseStore for Closing {
         launcher.shut_down().await;
         clear(&work);
         logs.flush();
-        store.close().await.map_err(|error| failed(error.to_string()))
+        store.close().await
     }
 }

@@ -42,13 +42,16 @@ mod log;
 mod open_error;
 mod readers;
 mod snapshots;
+mod status;
 mod store;
 mod verify;
 mod views;
 
+pub use lock::StoreLock;
 pub use log::{SqliteEventStore, SqliteLogTransfer};
 pub use open_error::OpenError;
 pub use snapshots::SqliteSnapshots;
+pub use status::{FolderStatus, status};
 pub use store::{OpenMode, SqliteStore};
 pub use verify::SqliteLogVerifier;
 pub use views::{SqliteRebuildViews, SqliteViewStore, ViewsRebuild};

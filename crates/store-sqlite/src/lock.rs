@@ -18,19 +18,22 @@ use crate::open_error::OpenError;
 /// What a holder's purpose may take up in the lock file, in bytes.
 const MAX_PURPOSE: usize = 512;
 
-/// An exclusive lock on a store's folder, held until it is dropped or its process ends.
+/// An exclusive lock on a folder, held until it is dropped or its process ends.
 ///
 /// It is a `flock` of a file of its own: SQLite's locks on the database files are none of its
-/// business, and the kernel lets go of it with the process. The file names the holder's process id
+/// business (a folder whose events are in another store is locked in the same way), and the kernel lets go of it with the process. The file names the holder's process id
 /// in its first line and what it does in its second, for the message of whoever is refused.
 #[derive(Debug)]
-pub(crate) struct StoreLock {
+pub struct StoreLock {
     file: Mutex<File>,
 }
 
 impl StoreLock {
-    /// Takes the lock, or says who has it.
-    pub(crate) fn take(folder: &Path, purpose: &str) -> Result<Self, OpenError> {
+    /// Takes the lock of a folder that exists, or says who has it.
+    ///
+    /// # Errors
+    /// [`OpenError::Held`]; [`OpenError::Unavailable`] if the file cannot be made or locked.
+    pub fn take(folder: &Path, purpose: &str) -> Result<Self, OpenError> {
         let path = lock_path(folder);
         let file = OpenOptions::new()
             .read(true)
@@ -62,7 +65,7 @@ impl StoreLock {
     }
 
     /// Lets go of it, though others may still refer to it.
-    pub(crate) fn release(&self) {
+    pub fn release(&self) {
         let file = self.file.lock().expect("no holder of the file panics");
         // The process's end would do it as well.
         let _ = flock(&*file, FlockOperation::Unlock);
@@ -70,7 +73,10 @@ impl StoreLock {
 
     /// Refuses if a writer lives, without taking anything. For folders that cannot be written,
     /// where the lock file may be missing or closed to us.
-    pub(crate) fn check_free(folder: &Path) -> Result<(), OpenError> {
+    ///
+    /// # Errors
+    /// [`OpenError::Held`].
+    pub fn check_free(folder: &Path) -> Result<(), OpenError> {
         let Ok(file) = File::open(lock_path(folder)) else { return Ok(()) };
         match flock(&file, FlockOperation::NonBlockingLockShared) {
             Err(Errno::WOULDBLOCK) => Err(held(folder, file)),

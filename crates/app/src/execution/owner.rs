@@ -13,7 +13,10 @@ pub(crate) fn lease_name(execution: ExecutionId) -> String {
 impl Services {
     /// The process that holds an execution's lease: this one, or another that is alive as far as
     /// anybody can tell. `None` for an execution that is interrupted, not begun or at its end.
-    pub(crate) async fn live_owner(
+    ///
+    /// # Errors
+    /// [`UseCaseError`] if leases cannot be asked for.
+    pub async fn live_owner(
         &self,
         execution: ExecutionId,
     ) -> Result<Option<LeaseHolder>, UseCaseError> {

@@ -53,7 +53,7 @@ impl ExecutionVerb {
     }
 }
 
-/// A live writer ends the execution itself. Without one the wish alone would end nothing: the
+/// A live writer ends the execution itself, be it of this folder or of another. Without one the wish alone would end nothing: the
 /// execution is driven to its end here, which is quick, because nothing is started any more.
 async fn cancel(
     session: &Session<'_>,
@@ -71,6 +71,11 @@ async fn cancel(
         let execution = resolve(session, &writer, &command.execution).await?;
         let command = CancelExecution { execution: execution.to_string(), ..command };
         let written = writer.commands.execute(&session.context, command).await?;
+        if let Some(holder) = writer.services.live_owner(execution).await? {
+            let text = format!("cancellation requested; {} drives {execution}\n", holder.node);
+            session.output.result(&written, |_: &Written, _| text)?;
+            return Ok(Exit::Completed);
+        }
         match session.drive(&writer, execution).await? {
             Ended::With(ExecutionStatus::Cancelled) => {
                 let text = |_: &Written, _: Style| format!("{execution} cancelled\n");

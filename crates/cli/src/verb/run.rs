@@ -144,6 +144,7 @@ impl RunArguments {
         writer: &Writer,
         execution: ExecutionId,
     ) -> Result<Exit, Failure> {
+        session.wait_for_lease(writer, execution).await?;
         let view = session.execution_view(writer, execution).await?;
         session.output.note(&format!("going on with {execution}, which was interrupted"));
         self.note_unused_options(session);

@@ -1,0 +1,71 @@
+//! An open store, whatever it is made of.
+
+pub(crate) mod database;
+pub(crate) mod folder;
+pub(crate) mod status;
+
+use std::sync::Arc;
+
+use flexcore_cli::{HostError, Place, StoreAddress};
+use flexcore_ports::{Coordinator, EventStore, LogVerifier, Snapshots, ViewStore};
+use flexcore_store_sqlite::SqliteStore;
+
+use crate::{host::failed, paths::StatePaths};
+
+/// What an open store gives to the rest of the program, and what is let go of at the end.
+pub(crate) struct OpenStore {
+    pub(crate) events: Arc<dyn EventStore>,
+    pub(crate) verifier: Arc<dyn LogVerifier>,
+    pub(crate) views: Arc<dyn ViewStore>,
+    pub(crate) snapshots: Arc<dyn Snapshots>,
+    pub(crate) coordinator: Arc<dyn Coordinator>,
+    /// Whether this process may fold the log into the views.
+    pub(crate) folds_views: bool,
+    held: Held,
+}
+
+/// The store itself, to be closed.
+enum Held {
+    Folder(SqliteStore),
+}
+
+/// Opens the store of a place as one of the processes that write it, and as the only one of its
+/// state folder. `purpose` is what others are told who are refused meanwhile.
+pub(crate) async fn for_writing(place: &Place, purpose: &str) -> Result<OpenStore, HostError> {
+    let paths = StatePaths::new(&place.state_folder);
+    match &place.store {
+        StoreAddress::Folder => folder::for_writing(&paths, purpose),
+        StoreAddress::Database(url) => Err(not_yet(url)),
+    }
+}
+
+/// Opens the store of a place to read, with views that are as new as the log where that is
+/// possible.
+pub(crate) async fn for_reading(place: &Place) -> Result<OpenStore, HostError> {
+    match &place.store {
+        StoreAddress::Folder => folder::for_reading(&StatePaths::new(&place.state_folder)).await,
+        StoreAddress::Database(url) => Err(not_yet(url)),
+    }
+}
+
+/// What proves the log of a place, without opening the store first.
+pub(crate) async fn verifier(place: &Place) -> Result<Arc<dyn LogVerifier>, HostError> {
+    match &place.store {
+        StoreAddress::Folder => folder::verifier(&StatePaths::new(&place.state_folder)),
+        StoreAddress::Database(url) => Err(not_yet(url)),
+    }
+}
+
+impl OpenStore {
+    /// Commits what was handed over and lets go of everything, the lock last.
+    pub(crate) async fn close(self) -> Result<(), HostError> {
+        let closed = match self.held {
+            Held::Folder(store) => store.close().await,
+        };
+        closed.map_err(|error| failed(error.to_string()))
+    }
+}
+
+pub(crate) fn not_yet(url: &flexcore_cli::DatabaseUrl) -> HostError {
+    failed(format!("{url} can be migrated and looked at, and not be used yet"))
+}

@@ -28,6 +28,7 @@ mod error;
 mod event;
 mod execution;
 mod log_checkpoint;
+mod log_copy;
 pub mod output;
 mod pipeline;
 mod projection;
@@ -51,6 +52,10 @@ pub use execution::{RunDecision, RunPolicy, Unfinished};
 pub use log_checkpoint::{
     CheckpointError, CheckpointExporter, CheckpointKey, CheckpointPublicKey, CheckpointTextError, FoundNote,
     KeyError, LogCheckpoint, NoteError, read_notes, sign_head,
+};
+pub use log_copy::{
+    CopyError, EMPTY_LOG, LogFileError, LogFileHeader, ProvenBatches, batch_line, copy_log, prove,
+    read_batch,
 };
 pub use pipeline::save_pipeline;
 pub use projection::{ProjectionError, Projector};

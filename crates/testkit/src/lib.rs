@@ -16,6 +16,7 @@
 
 mod builders;
 mod clock;
+pub mod coordinator_contract;
 pub mod event_store_contract;
 pub mod model_contract;
 mod model_log;

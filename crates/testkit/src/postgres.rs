@@ -18,6 +18,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use cluster::Cluster;
+use tokio::sync::OnceCell;
 
 /// How a server is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +80,12 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub async fn shared() -> anyhow::Result<SharedServer> {
-        let cluster = blocking(Cluster::shared).await?;
-        Ok(SharedServer { cluster: Arc::new(cluster) })
+        // One user per process, for as long as the process lives: a database may well be used after
+        // whoever asked for it has let go of the server.
+        static SHARED: OnceCell<Arc<Cluster>> = OnceCell::const_new();
+        let start = || async { blocking(Cluster::shared).await.map(Arc::new) };
+        let cluster = SHARED.get_or_try_init(start).await?;
+        Ok(SharedServer { cluster: Arc::clone(cluster) })
     }
 
     /// The URL of the database `postgres`, with a superuser.

@@ -1,4 +1,5 @@
 //! The store on a real server.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails as the test does")]
 
+mod coordinator;
 mod lease;

@@ -35,16 +35,24 @@
 mod connection;
 mod coordinator;
 mod error;
+mod log;
 mod migration;
 mod open_error;
 mod options;
+mod snapshots;
 mod status;
 mod store;
 mod tls;
+mod verify;
+mod views;
 
 pub use coordinator::{LeaseOwner, PostgresCoordinator};
+pub use log::{PostgresEventStore, PostgresLogTransfer};
 pub use migration::{Migrated, migrate};
 pub use open_error::OpenError;
 pub use options::{PostgresOptions, Role, hide_password};
+pub use snapshots::PostgresSnapshots;
 pub use status::{LogStatus, StoreStatus, status};
 pub use store::PostgresStore;
+pub use verify::PostgresLogVerifier;
+pub use views::{PostgresRebuildViews, PostgresViewStore};

@@ -30,12 +30,20 @@ pub struct PostgresOptions {
     pub append_deadline: Duration,
     /// How many connections are kept for reading.
     pub readers: usize,
+    /// How many connections append. With two, one batch is written while the next one is sent.
+    pub lanes: usize,
 }
 
 impl PostgresOptions {
     /// The usual options.
     pub fn new(url: impl Into<String>, role: Role) -> Self {
-        Self { url: url.into(), role, append_deadline: Duration::from_secs(30), readers: 4 }
+        Self {
+            url: url.into(),
+            role,
+            append_deadline: Duration::from_secs(30),
+            readers: 4,
+            lanes: 2,
+        }
     }
 }
 
@@ -48,6 +56,7 @@ impl fmt::Debug for PostgresOptions {
             .field("role", &self.role)
             .field("append_deadline", &self.append_deadline)
             .field("readers", &self.readers)
+            .field("lanes", &self.lanes)
             .finish()
     }
 }

@@ -1,9 +1,13 @@
 //! A database, opened as a store.
 
+use std::sync::Arc;
+
 use flexcore_ports::StoreError;
 
 use crate::{
-    LeaseOwner, OpenError, PostgresCoordinator, PostgresOptions, Role,
+    LeaseOwner, OpenError, PostgresCoordinator, PostgresEventStore, PostgresLogTransfer,
+    PostgresLogVerifier, PostgresOptions, PostgresRebuildViews, PostgresSnapshots,
+    PostgresViewStore, Role,
     connection::{Connector, Pool},
     migration::{Session, bring_forward},
 };
@@ -13,6 +17,8 @@ use crate::{
 pub struct PostgresStore {
     pool: Pool,
     server: String,
+    events: Arc<PostgresEventStore>,
+    views: Arc<PostgresViewStore>,
 }
 
 impl PostgresStore {
@@ -31,7 +37,40 @@ impl PostgresStore {
         }
         bring_forward(&session, read_only).await?;
         let pool = Pool::new(&connector, options.readers)?;
-        Ok(Self { pool, server })
+        let lanes = (!read_only).then_some(options.lanes);
+        let events = PostgresEventStore::open(&pool, lanes, options.append_deadline).await?;
+        let views = Arc::new(PostgresViewStore::in_use(&pool));
+        Ok(Self { pool, server, events: Arc::new(events), views })
+    }
+
+    /// The event log.
+    pub fn events(&self) -> Arc<PostgresEventStore> {
+        Arc::clone(&self.events)
+    }
+
+    /// Proves and counts the log.
+    pub fn verifier(&self) -> PostgresLogVerifier {
+        PostgresLogVerifier::new(self.pool.clone())
+    }
+
+    /// Copies the log.
+    pub fn transfer(&self) -> PostgresLogTransfer {
+        self.events.transfer()
+    }
+
+    /// The views.
+    pub fn views(&self) -> Arc<PostgresViewStore> {
+        Arc::clone(&self.views)
+    }
+
+    /// Begins views that are filled while the present ones stay in use.
+    pub fn rebuild_views(&self) -> PostgresRebuildViews {
+        PostgresRebuildViews::new(&self.pool)
+    }
+
+    /// Snapshots of aggregates.
+    pub fn snapshots(&self) -> PostgresSnapshots {
+        PostgresSnapshots::new(&self.pool)
     }
 
     /// Leases, for one process.
@@ -48,8 +87,8 @@ impl PostgresStore {
     ///
     /// # Errors
     /// [`StoreError`].
-    #[expect(clippy::unused_async, reason = "closing waits for appends that were handed over")]
     pub async fn close(self) -> Result<(), StoreError> {
+        self.events.close().await;
         self.pool.close();
         Ok(())
     }

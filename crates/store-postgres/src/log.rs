@@ -1,0 +1,26 @@
+//! The event log.
+
+mod answers;
+mod arrays;
+mod batch;
+mod batcher;
+mod event_store;
+mod failure;
+mod lane;
+mod names;
+mod partitions;
+mod prepared;
+mod published;
+mod read;
+mod resolve;
+mod row;
+mod tailer;
+mod transfer;
+mod writes;
+
+pub use event_store::PostgresEventStore;
+pub use transfer::PostgresLogTransfer;
+
+pub(crate) use read::bound;
+pub(crate) use row::{COLUMNS, Read, Texts};
+pub(crate) use transfer::{BatchRow, batch_rows, stream_ids};

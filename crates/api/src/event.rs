@@ -137,6 +137,75 @@ pub struct VerifyReply {
     pub head: String,
     /// The first thing that does not hold.
     pub fault: Option<LogFault>,
+    /// What the log was compared with; absent if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoints: Option<CheckpointComparison>,
+}
+
+/// Signed checkpoints that a log was compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckpointComparison {
+    /// How many have a good signature. The log has what all of them say, unless there is a fault.
+    pub compared: u64,
+    /// Those that prove nothing because something is wrong with them.
+    pub refused: Vec<RefusedCheckpoint>,
+    /// The lines on which those begin that were not written to their end.
+    pub unfinished: Vec<usize>,
+}
+
+/// A signed checkpoint with something wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RefusedCheckpoint {
+    /// The line of the file that it begins on.
+    pub line: usize,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// A new pair of keys for checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckpointKeyPair {
+    /// Where the private key is, for its owner only.
+    pub private_key_file: String,
+    /// Where the public key is.
+    pub public_key_file: String,
+    /// The public key.
+    pub public_key: String,
+}
+
+/// A checkpoint that was signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SignedCheckpoint {
+    /// Which log: the leaf of its first event.
+    pub log: String,
+    /// Its last position.
+    pub position: u64,
+    /// The number of its last batch.
+    pub batch: u64,
+    /// The hash of its last batch.
+    pub hash: String,
+    /// When it was signed (RFC 3339).
+    pub signed_at: String,
+    /// The file that it was added to; absent if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The signed note.
+    pub note: String,
+}
+
+/// A log that was copied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogCopied {
+    /// Where it was copied from.
+    pub from: String,
+    /// Where it was copied to.
+    pub to: String,
+    /// The last position.
+    pub position: u64,
+    /// How many batches there are.
+    pub batches: u64,
+    /// The hash of the last batch, the same on both sides.
+    pub head: String,
 }
 
 /// The first thing in the log that does not hold.

@@ -21,6 +21,7 @@ mod event;
 mod execution;
 mod pipeline;
 mod request;
+mod views_rebuild;
 
 pub use aggregate::{AggregateView, GetAggregate};
 pub use bookmark::{
@@ -28,8 +29,9 @@ pub use bookmark::{
     ResetBookmark, SetBookmark,
 };
 pub use event::{
-    EventPage, EventView, GetLogStatistics, LogFault, LogStatistics, ReadEvents, TypeCount,
-    VerifyLog, VerifyReply,
+    CheckpointComparison, CheckpointKeyPair, EventPage, EventView, GetLogStatistics, LogCopied,
+    LogFault, LogStatistics, ReadEvents, RefusedCheckpoint, SignedCheckpoint, TypeCount, VerifyLog,
+    VerifyReply,
 };
 pub use execution::{
     AttemptErrorView, CancelExecution, ExecutePipeline, ExecutionAccepted, ExecutionPage,
@@ -41,6 +43,7 @@ pub use pipeline::{
     PipelineView, StepOutline, UpdatePipeline,
 };
 pub use request::{Command, CommandEnvelope, ErrorBody, Query, Written};
+pub use views_rebuild::{RebuildViews, RebuiltView, ViewsRebuilt};
 
 /// Calls a macro with every command type, so that no list of them stands anywhere else.
 #[macro_export]
@@ -50,6 +53,7 @@ macro_rules! for_each_command {
             CreatePipeline, UpdatePipeline,
             ExecutePipeline, CancelExecution, RetryExecution,
             ResetBookmark, SetBookmark, KeepBookmark,
+            RebuildViews,
         }
     };
 }

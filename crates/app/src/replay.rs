@@ -3,6 +3,8 @@
 //! Only events are read for it. Snapshots and views come of the same events and are left aside, so
 //! that it shows what is true even where they are not.
 
+mod views;
+
 use async_trait::async_trait;
 use flexcore_api::{AggregateView, GetAggregate};
 use flexcore_domain::{DataStream, Execution, NameReservation, Pipeline};

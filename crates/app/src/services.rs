@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use flexcore_ports::{
-    Artifacts, Clock, Coordinator, EventStore, Ids, LogVerifier, Logs, Secrets, Snapshots,
-    ViewStore,
+    Artifacts, Clock, Coordinator, EventStore, Ids, LogVerifier, Logs, RebuildViews, Secrets,
+    Snapshots, ViewStore,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,8 @@ pub struct Ports {
     pub verifier: Arc<dyn LogVerifier>,
     /// The views.
     pub views: Arc<dyn ViewStore>,
+    /// Builds views anew.
+    pub rebuild: Arc<dyn RebuildViews>,
     /// States of aggregates, stored now and then.
     pub snapshots: Arc<dyn Snapshots>,
     /// The wall clock.

@@ -109,6 +109,7 @@ impl Parts {
             store: Arc::clone(&store.events),
             verifier: Arc::clone(&store.verifier),
             views: Arc::clone(&store.views),
+            rebuild: Arc::clone(&store.rebuild),
             snapshots: Arc::clone(&store.snapshots),
             clock,
             ids: Arc::new(RandomIds),

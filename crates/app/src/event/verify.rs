@@ -27,6 +27,7 @@ pub fn verify_reply(report: VerifyReport) -> VerifyReply {
         streams: report.streams,
         head: report.head.to_string(),
         fault: report.fault.map(fault),
+        checkpoints: None,
     }
 }
 

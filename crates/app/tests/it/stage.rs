@@ -336,6 +336,7 @@ impl Stage {
             }),
             verifier: Arc::new(self.store.verifier()),
             views: self.store.views(),
+            rebuild: Arc::new(self.store.views_rebuilder()),
             snapshots: self.snapshots.clone().unwrap_or_else(|| self.stored_snapshots()),
             clock: clock.clone(),
             ids: self.ids.clone(),

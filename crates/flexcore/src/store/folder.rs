@@ -36,6 +36,7 @@ fn opened(store: SqliteStore) -> OpenStore {
         events: store.events(),
         verifier: Arc::new(store.verifier()),
         views: store.views(),
+        rebuild: Arc::new(store.views_rebuilder()),
         snapshots: Arc::new(store.snapshots()),
         // Whoever holds the lock of the folder holds every lease.
         coordinator: Arc::new(LocalCoordinator::new(node_name())),

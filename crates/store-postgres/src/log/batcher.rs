@@ -53,6 +53,8 @@ pub(crate) struct Batcher {
 struct Done {
     lane: Lane,
     head: Option<LogHead>,
+    all_accepted: bool,
+    /// The streams that it wrote to, and their versions if they were accepted.
     streams: Vec<(StreamName, u64)>,
 }
 
@@ -129,8 +131,8 @@ impl Batcher {
             }
             state.last_size = requests.len();
             state.running.push(Box::pin(async move {
-                let head = lane.commit(requests, notify).await;
-                Done { lane, head, streams }
+                let (head, all_accepted) = lane.commit(requests, notify).await;
+                Done { lane, head, all_accepted, streams }
             }));
         }
     }
@@ -140,7 +142,8 @@ impl Batcher {
         if let Some(head) = done.head {
             self.published.publish(head);
         }
-        let has_deferred = state.waiting.iter().any(|request| request.was_deferred);
+        let has_deferred =
+            done.all_accepted && state.waiting.iter().any(|request| request.was_deferred);
         for (stream, end) in done.streams {
             state.busy.remove(&stream);
             if has_deferred {

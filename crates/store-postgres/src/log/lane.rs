@@ -83,9 +83,14 @@ impl Lane {
         Self { connector, connected: None, names, partitions, deadline }
     }
 
-    /// Commits appends together, answers them, and gives the end of the log if it grew.
-    pub(crate) async fn commit(&mut self, requests: Vec<Request>, notify: bool) -> Option<LogHead> {
-        let mut head = None;
+    /// Commits appends together, answers them, and gives the end of the log if it grew, and
+    /// whether every one of them was accepted.
+    pub(crate) async fn commit(
+        &mut self,
+        requests: Vec<Request>,
+        notify: bool,
+    ) -> (Option<LogHead>, bool) {
+        let (mut head, mut all_accepted) = (None, true);
         let mut parts = vec![requests];
         while let Some(mut part) = parts.pop() {
             let appends: Vec<&Prepared> = part.iter().map(|request| &request.prepared).collect();
@@ -95,16 +100,20 @@ impl Lane {
                     if let Some(head) = reply.head {
                         self.partitions.reached(head.position);
                     }
+                    all_accepted &= reply.refused.is_empty();
                     answer(part, &reply);
                 }
                 Err(Failure::Split(_)) if part.len() > 1 => {
                     let second = part.split_off(part.len() / 2);
                     parts.extend([second, part]);
                 }
-                Err(failure) => fail(part, &failure),
+                Err(failure) => {
+                    all_accepted = false;
+                    fail(part, &failure);
+                }
             }
         }
-        head
+        (head, all_accepted)
     }
 
     /// Sends a batch until its outcome is known or the deadline is over.

@@ -20,6 +20,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "log", sql: include_str!("../sql/0001_log.sql") },
     Migration { number: 2, name: "lease", sql: include_str!("../sql/0002_lease.sql") },
+    Migration { number: 3, name: "views", sql: include_str!("../sql/0003_views.sql") },
 ];
 
 /// The oldest server that a store runs on.

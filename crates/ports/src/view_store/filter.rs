@@ -1,6 +1,7 @@
 //! What lists show.
 
-use flexcore_domain::{EnvironmentName, PipelineName};
+use flexcore_domain::{EnvironmentName, ExecutionId, PipelineName};
+use uuid::Uuid;
 
 /// Which pipelines a list shows, ordered by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,6 +29,25 @@ pub struct ExecutionFilter {
     pub id_prefix: Option<String>,
 }
 
+impl ExecutionFilter {
+    /// The smallest and the largest id whose text begins with `prefix`; `None` if no id's does.
+    pub fn id_range(prefix: &str) -> Option<[Uuid; 2]> {
+        if ExecutionId::PREFIX.starts_with(prefix) {
+            return Some([Uuid::nil(), Uuid::max()]);
+        }
+        let digits = prefix.strip_prefix(ExecutionId::PREFIX)?;
+        let legal = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
+        if digits.len() > 32 || !digits.bytes().all(legal) {
+            return None;
+        }
+        let filled = |filler: &str| {
+            let text = format!("{digits}{}", filler.repeat(32 - digits.len()));
+            Uuid::try_parse(&text).ok()
+        };
+        Some([filled("0")?, filled("f")?])
+    }
+}
+
 /// Which data streams a list shows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DataStreamFilter {
@@ -51,4 +71,24 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// What to pass as `after` for the next page; `None` at the end.
     pub next: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_spans_exactly_the_ids_that_begin_with_it() {
+        let id = ExecutionId(Uuid::from_u128(0x0190_abcd_0000_0000_0000_0000_0000_0001));
+        for length in 0..=id.to_string().len() {
+            let [low, high] = ExecutionFilter::id_range(&id.to_string()[..length]).unwrap();
+            assert!((low..=high).contains(&id.0), "{length}");
+        }
+        let [low, high] = ExecutionFilter::id_range("ex_0190").unwrap();
+        assert_eq!(low.simple().to_string(), "01900000000000000000000000000000");
+        assert_eq!(high.simple().to_string(), "0190ffffffffffffffffffffffffffff");
+        for wrong in ["pl_", "ex_0190ABCD", "ex_g", "0190", &format!("{id}0")] {
+            assert_eq!(ExecutionFilter::id_range(wrong), None, "{wrong}");
+        }
+    }
 }

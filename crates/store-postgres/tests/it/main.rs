@@ -1,5 +1,7 @@
 //! The store on a real server.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails as the test does")]
 
+mod contract;
 mod coordinator;
 mod lease;
+mod views;

@@ -63,7 +63,7 @@ pub(crate) fn list(
     let mut query = Query::new("execution", COLUMNS);
     let pipeline = filter.pipeline.as_ref().map(|name| name.as_str().to_owned());
     if let Some(prefix) = &filter.id_prefix {
-        let Some(range) = id_range(prefix) else {
+        let Some(range) = ExecutionFilter::id_range(prefix) else {
             return Ok(Page { items: Vec::new(), next: None });
         };
         query.and("id BETWEEN ? AND ?", range.map(|id| id.into_bytes().to_vec()));
@@ -115,23 +115,6 @@ pub(crate) fn remove_some(
     Ok(removed as u64)
 }
 
-/// The smallest and the largest id whose text begins with `prefix`; `None` if no id's does.
-fn id_range(prefix: &str) -> Option<[Uuid; 2]> {
-    if ExecutionId::PREFIX.starts_with(prefix) {
-        return Some([Uuid::nil(), Uuid::max()]);
-    }
-    let digits = prefix.strip_prefix(ExecutionId::PREFIX)?;
-    let legal = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
-    if digits.len() > 32 || !digits.bytes().all(legal) {
-        return None;
-    }
-    let filled = |filler: &str| {
-        let text = format!("{digits}{}", filler.repeat(32 - digits.len()));
-        Uuid::try_parse(&text).ok()
-    };
-    Some([filled("0")?, filled("f")?])
-}
-
 fn cursor(token: &str) -> Result<(i64, Uuid), StoreError> {
     let parts = token.split_once('/');
     parts
@@ -169,24 +152,4 @@ fn execution(row: &Row<'_>) -> Result<ExecutionRow, StoreError> {
         })
     };
     rest().map_err(|error| corrupt(&place, &error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_spans_exactly_the_ids_that_begin_with_it() {
-        let id = ExecutionId(Uuid::from_u128(0x0190_abcd_0000_0000_0000_0000_0000_0001));
-        for length in 0..=id.to_string().len() {
-            let [low, high] = id_range(&id.to_string()[..length]).unwrap();
-            assert!((low..=high).contains(&id.0), "{length}");
-        }
-        let [low, high] = id_range("ex_0190").unwrap();
-        assert_eq!(low.simple().to_string(), "01900000000000000000000000000000");
-        assert_eq!(high.simple().to_string(), "0190ffffffffffffffffffffffffffff");
-        for wrong in ["pl_", "ex_0190ABCD", "ex_g", "0190", &format!("{id}0")] {
-            assert_eq!(id_range(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -1,0 +1,112 @@
+//! The traits of the five views.
+
+use async_trait::async_trait;
+use flexcore_domain::{ExecutionId, PipelineId, PipelineName};
+use flexcore_eventsourcing::{StreamName, Timestamp};
+use flexcore_ports::{
+    DataStreamFilter, DataStreamRow, DataStreamViews, ExecutionFilter, ExecutionRow,
+    ExecutionViews, MetricFilter, MetricRow, MetricViews, Page, PipelineFilter, PipelineRow,
+    PipelineViews, PluginKey, PluginRole, PluginRow, PluginViews, StoreError,
+};
+
+use super::{PostgresViewStore, data_streams, executions, metrics, pipelines, plugins};
+use crate::error::store_error;
+
+#[async_trait]
+impl PipelineViews for PostgresViewStore {
+    async fn find_pipeline(&self, name: &PipelineName) -> Result<Option<PipelineRow>, StoreError> {
+        pipelines::find(self, name).await
+    }
+
+    async fn find_pipeline_by_id(&self, id: PipelineId) -> Result<Option<PipelineRow>, StoreError> {
+        Ok(pipelines::find_by_ids(self, vec![id.0]).await?.pop())
+    }
+
+    async fn list_pipelines(
+        &self,
+        filter: &PipelineFilter,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<PipelineRow>, StoreError> {
+        pipelines::list(self, filter, limit, after).await
+    }
+}
+
+#[async_trait]
+impl ExecutionViews for PostgresViewStore {
+    async fn find_execution(&self, id: ExecutionId) -> Result<Option<ExecutionRow>, StoreError> {
+        Ok(executions::find_by_ids(self, vec![id.0]).await?.pop())
+    }
+
+    async fn list_executions(
+        &self,
+        filter: &ExecutionFilter,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<ExecutionRow>, StoreError> {
+        executions::list(self, filter, limit, after).await
+    }
+
+    async fn remove_executions_before(&self, time: Timestamp) -> Result<u64, StoreError> {
+        let client = self.pool.get().await?;
+        let failed = |error: tokio_postgres::Error| store_error(&error);
+        let generation = self.ask_generation(&client).await.map_err(failed)?;
+        let row = client
+            .query_one(
+                "SELECT flexcore.views_remove_before($1, $2)",
+                &[&generation, &time.as_micros()],
+            )
+            .await
+            .map_err(failed)?;
+        // Partitions that went must be made again before rows of their months come.
+        self.months().clear();
+        Ok(row.get::<_, i64>(0).max(0).cast_unsigned())
+    }
+}
+
+#[async_trait]
+impl PluginViews for PostgresViewStore {
+    async fn find_plugin(&self, key: &PluginKey) -> Result<Option<PluginRow>, StoreError> {
+        Ok(plugins::find_by_keys(self, std::slice::from_ref(key)).await?.pop())
+    }
+
+    async fn list_plugins(
+        &self,
+        role: Option<PluginRole>,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<PluginRow>, StoreError> {
+        plugins::list(self, role, limit, after).await
+    }
+}
+
+#[async_trait]
+impl DataStreamViews for PostgresViewStore {
+    async fn find_data_stream(
+        &self,
+        stream: &StreamName,
+    ) -> Result<Option<DataStreamRow>, StoreError> {
+        Ok(data_streams::find_by_names(self, std::slice::from_ref(stream)).await?.pop())
+    }
+
+    async fn list_data_streams(
+        &self,
+        filter: &DataStreamFilter,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<DataStreamRow>, StoreError> {
+        data_streams::list(self, filter, limit, after).await
+    }
+}
+
+#[async_trait]
+impl MetricViews for PostgresViewStore {
+    async fn list_metrics(
+        &self,
+        filter: &MetricFilter,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page<MetricRow>, StoreError> {
+        metrics::list(self, filter, limit, after).await
+    }
+}

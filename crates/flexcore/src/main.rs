@@ -9,6 +9,7 @@ mod control;
 mod host;
 mod lease;
 mod logging;
+mod node;
 mod paths;
 mod reader;
 mod store;

@@ -29,7 +29,6 @@ impl StatePaths {
         self.folder.join("work")
     }
 
-    #[expect(dead_code)]
     pub(crate) fn node(&self) -> PathBuf {
         self.folder.join("node")
     }

@@ -7,8 +7,9 @@ pub(crate) mod status;
 use std::sync::Arc;
 
 use flexcore_cli::{HostError, Place, StoreAddress};
-use flexcore_ports::{Coordinator, EventStore, LogVerifier, Snapshots, ViewStore};
-use flexcore_store_sqlite::SqliteStore;
+use flexcore_ports::{Coordinator, EventStore, LogVerifier, RebuildViews, Snapshots, ViewStore};
+use flexcore_store_postgres::PostgresStore;
+use flexcore_store_sqlite::{SqliteStore, StoreLock};
 
 use crate::{host::failed, paths::StatePaths};
 
@@ -17,6 +18,7 @@ pub(crate) struct OpenStore {
     pub(crate) events: Arc<dyn EventStore>,
     pub(crate) verifier: Arc<dyn LogVerifier>,
     pub(crate) views: Arc<dyn ViewStore>,
+    pub(crate) rebuild: Arc<dyn RebuildViews>,
     pub(crate) snapshots: Arc<dyn Snapshots>,
     pub(crate) coordinator: Arc<dyn Coordinator>,
     /// Whether this process may fold the log into the views.
@@ -27,6 +29,7 @@ pub(crate) struct OpenStore {
 /// The store itself, to be closed.
 enum Held {
     Folder(SqliteStore),
+    Database { store: PostgresStore, lock: Option<StoreLock> },
 }
 
 /// Opens the store of a place as one of the processes that write it, and as the only one of its
@@ -35,7 +38,7 @@ pub(crate) async fn for_writing(place: &Place, purpose: &str) -> Result<OpenStor
     let paths = StatePaths::new(&place.state_folder);
     match &place.store {
         StoreAddress::Folder => folder::for_writing(&paths, purpose),
-        StoreAddress::Database(url) => Err(not_yet(url)),
+        StoreAddress::Database(url) => database::for_writing(&paths, url, purpose).await,
     }
 }
 
@@ -44,7 +47,7 @@ pub(crate) async fn for_writing(place: &Place, purpose: &str) -> Result<OpenStor
 pub(crate) async fn for_reading(place: &Place) -> Result<OpenStore, HostError> {
     match &place.store {
         StoreAddress::Folder => folder::for_reading(&StatePaths::new(&place.state_folder)).await,
-        StoreAddress::Database(url) => Err(not_yet(url)),
+        StoreAddress::Database(url) => database::for_reading(url).await,
     }
 }
 
@@ -52,7 +55,7 @@ pub(crate) async fn for_reading(place: &Place) -> Result<OpenStore, HostError> {
 pub(crate) async fn verifier(place: &Place) -> Result<Arc<dyn LogVerifier>, HostError> {
     match &place.store {
         StoreAddress::Folder => folder::verifier(&StatePaths::new(&place.state_folder)),
-        StoreAddress::Database(url) => Err(not_yet(url)),
+        StoreAddress::Database(url) => database::verifier(url).await,
     }
 }
 
@@ -61,11 +64,12 @@ impl OpenStore {
     pub(crate) async fn close(self) -> Result<(), HostError> {
         let closed = match self.held {
             Held::Folder(store) => store.close().await,
+            Held::Database { store, lock } => {
+                let closed = store.close().await;
+                drop(lock);
+                closed
+            }
         };
         closed.map_err(|error| failed(error.to_string()))
     }
-}
-
-pub(crate) fn not_yet(url: &flexcore_cli::DatabaseUrl) -> HostError {
-    failed(format!("{url} can be migrated and looked at, and not be used yet"))
 }

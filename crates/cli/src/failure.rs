@@ -36,6 +36,12 @@ pub(crate) enum Code {
     Newer,
     /// The lease of the execution was lost.
     Lease,
+    /// A file that is no exported log.
+    LogFile,
+    /// Batches that cannot be taken over.
+    Copy,
+    /// A key of checkpoints that cannot be used.
+    Key,
 }
 
 impl Code {
@@ -54,6 +60,9 @@ impl Code {
             Self::Taken => "FC0511",
             Self::Newer => "FC0512",
             Self::Lease => "FC0513",
+            Self::LogFile => "FC0514",
+            Self::Copy => "FC0515",
+            Self::Key => "FC0516",
         }
     }
 
@@ -66,7 +75,10 @@ impl Code {
             | Self::Exists
             | Self::Step
             | Self::State
-            | Self::Taken => Exit::Refused,
+            | Self::Taken
+            | Self::LogFile
+            | Self::Copy
+            | Self::Key => Exit::Refused,
             Self::File | Self::Process | Self::Reply | Self::Newer | Self::Lease => Exit::System,
         }
     }
@@ -214,6 +226,9 @@ mod tests {
             Code::Reply,
             Code::Taken,
             Code::Newer,
+            Code::LogFile,
+            Code::Copy,
+            Code::Key,
             Code::Lease,
         ];
         let texts: std::collections::BTreeSet<_> = codes.iter().map(|code| code.as_str()).collect();

@@ -35,6 +35,12 @@ pub trait Host: Send + Sync {
     /// process. Blocks until its end.
     fn run_connector(&self, name: &str, arguments: Vec<OsString>) -> ExitCode;
 
+    /// Random bytes of the system that nobody can guess, for a new key.
+    ///
+    /// # Errors
+    /// [`HostError`] if the system has none.
+    fn secret_seed(&self) -> Result<[u8; 32], HostError>;
+
     /// Opens the store of a place to write: takes its lock, makes the folder if there is none,
     /// starts the launcher and answers the control socket until the writer is closed. `purpose`
     /// is what others are told who are refused meanwhile, for example ``run of `flights` ``.

@@ -29,6 +29,7 @@ mod exit;
 mod failure;
 mod host;
 mod interrupt;
+mod note_file;
 mod output;
 mod place;
 mod progress;
@@ -46,6 +47,7 @@ pub use host::{
     CloseStore, ConnectorDescription, Host, HostError, HostErrorKind, Place, Reader, Transfer,
     TransferEnd, Writer,
 };
+pub use note_file::append_note;
 pub use session::execute;
 pub use store_address::{DatabaseUrl, StoreAddress};
 pub use store_status::{

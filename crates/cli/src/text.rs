@@ -2,6 +2,7 @@
 
 mod bookmark;
 mod builder;
+mod checkpoint;
 mod catalog;
 mod event;
 mod execution;
@@ -12,12 +13,14 @@ mod mermaid;
 mod pipeline;
 mod plan;
 mod quantity;
+mod replay;
 mod store;
 mod style;
 mod table;
 
 pub(crate) use bookmark::{bookmark_list_text, bookmark_text, difference_text};
 pub(crate) use catalog::catalog_text;
+pub(crate) use checkpoint::{key_pair_text, signed_checkpoint_text};
 pub(crate) use event::{event_page_text, event_text, statistics_text, verify_text};
 #[cfg(test)]
 pub(crate) use execution::tests as execution_tests;
@@ -29,6 +32,7 @@ pub(crate) use mermaid::mermaid;
 pub(crate) use pipeline::{pipeline_page_text, pipeline_text};
 pub(crate) use plan::plan_text;
 pub(crate) use quantity::{bytes_text, count_text, duration_text};
+pub(crate) use replay::{aggregate_text, log_copied_text, views_rebuilt_text};
 pub(crate) use store::{store_migration_text, store_status_text};
 pub(crate) use style::Style;
 pub(crate) use table::{Align, Table, printable, shortened};

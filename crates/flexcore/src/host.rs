@@ -20,6 +20,7 @@ use flexcore_sync::{PumpSyncRunner, SyncOptions};
 use serde_json::Value;
 
 use crate::{
+    checkpoints,
     clock::{RandomIds, SystemClock},
     control::{self, Answer, Request},
     lease,
@@ -128,6 +129,10 @@ impl Host for BinaryHost {
 
     fn run_connector(&self, name: &str, arguments: Vec<OsString>) -> ExitCode {
         run_connector(name, arguments)
+    }
+
+    fn secret_seed(&self) -> Result<[u8; 32], HostError> {
+        checkpoints::secret_seed()
     }
 
     async fn write(&self, place: &Place, purpose: &str) -> Result<Writer, HostError> {

@@ -4,6 +4,7 @@
 //! native connector (`plugin run NAME --`), and everything else, the command line. Adapters are
 //! named here and nowhere else.
 
+mod checkpoints;
 mod clock;
 mod control;
 mod host;

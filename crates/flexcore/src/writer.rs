@@ -20,6 +20,7 @@ use flexcore_sync::PumpSyncRunner;
 use tokio::task::JoinHandle;
 
 use crate::{
+    checkpoints::{CheckpointSettings, RunningCheckpoints},
     clock::{RandomIds, SystemClock},
     control::ControlServer,
     host::{BinaryHost, failed},
@@ -41,11 +42,12 @@ pub(crate) async fn open(
 ) -> Result<Writer, HostError> {
     let paths = StatePaths::new(&place.state_folder);
     let options = host.runner_options(place)?;
+    let environment = Arc::new(host.environment_of(place));
+    let checkpoints = CheckpointSettings::of(&environment, &place.project.root)?;
     let store = store::for_writing(place, purpose).await?;
     // The folder's lock is ours: whatever an earlier run left behind is ended before anything runs.
     let launcher = start_launcher(&paths.launcher_lock()).await?;
     clear(&paths.work());
-    let environment = Arc::new(host.environment_of(place));
     let parts = Parts::new(&paths, &store, place, &environment);
     let artifacts = FolderArtifacts::new(paths.artifacts());
     if let Err(error) = artifacts.remove_unfinished() {
@@ -64,8 +66,12 @@ pub(crate) async fn open(
     let control = ControlServer::listen(paths.folder(), Arc::clone(&services), commands.clone())
         .map_err(|error| failed(format!("the control socket cannot be made: {error}")))?;
     let projection = tokio::spawn(follow(Arc::clone(&services)));
+    let checkpoints = checkpoints.map(|settings| {
+        let events = Arc::clone(&store.events);
+        RunningCheckpoints::start(settings, events, &launcher, &environment)
+    });
     let (logs, work) = (parts.logs, paths.work());
-    let closing = Closing { store, launcher, control, projection, logs, work };
+    let closing = Closing { store, launcher, control, projection, checkpoints, logs, work };
     Ok(Writer { services, commands, queries, runner, closing: Box::new(closing) })
 }
 
@@ -172,6 +178,7 @@ struct Closing {
     launcher: Launcher,
     control: ControlServer,
     projection: JoinHandle<()>,
+    checkpoints: Option<RunningCheckpoints>,
     logs: Arc<FolderLogs>,
     work: PathBuf,
 }
@@ -179,7 +186,7 @@ struct Closing {
 #[async_trait]
 impl CloseStore for Closing {
     async fn close(self: Box<Self>) -> Result<(), HostError> {
-        let Self { store, launcher, control, projection, logs, work } = *self;
+        let Self { store, launcher, control, projection, checkpoints, logs, work } = *self;
         drop(control);
         projection.abort();
         // It was aborted or has ended; either way it holds the store no longer.
@@ -189,6 +196,10 @@ impl CloseStore for Closing {
             tracing::warn!(%error, "the views do not follow the log");
         }
         drop(projector);
+        // Everything is in the log by now; a program that takes the last one needs the launcher.
+        if let Some(checkpoints) = checkpoints {
+            checkpoints.finish().await;
+        }
         launcher.shut_down().await;
         clear(&work);
         logs.flush();

@@ -82,7 +82,7 @@ pub(crate) fn difference_text(differences: &[StateDifference], style: Style) -> 
 }
 
 /// JSON with a member per line, its numbers and its order as they are.
-fn laid_out(json: &Json, depth: usize) -> String {
+pub(super) fn laid_out(json: &Json, depth: usize) -> String {
     let indent = "  ".repeat(depth + 1);
     let close = "  ".repeat(depth);
     match json {

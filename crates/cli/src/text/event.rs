@@ -3,7 +3,7 @@
 use flexcore_api::{EventPage, EventView, LogStatistics, VerifyReply};
 
 use super::{
-    Align, Style, Table, builder::Text, count_text, execution::time_text, printable, shortened,
+    Align, Style, Table, builder::Text, checkpoint::comparison_text, count_text, execution::time_text, printable, shortened,
 };
 
 /// How much of a payload stands in a line; JSON has all of it.
@@ -65,8 +65,11 @@ pub(crate) fn verify_text(reply: &VerifyReply, style: Style) -> String {
         count_text(reply.batches),
         count_text(reply.streams)
     );
+    let compared = reply.checkpoints.as_ref();
+    let compared = compared.map(|compared| comparison_text(compared, style)).unwrap_or_default();
     let Some(fault) = &reply.fault else {
-        return format!("{}: {checked}\nhead {}\n", style.green("the log is intact"), reply.head);
+        let intact = style.green("the log is intact");
+        return format!("{intact}: {checked}\nhead {}\n{compared}", reply.head);
     };
     let place = match (fault.batch, fault.page) {
         (Some(batch), _) => format!(" in batch {batch}"),
@@ -74,7 +77,7 @@ pub(crate) fn verify_text(reply: &VerifyReply, style: Style) -> String {
         (None, None) => String::new(),
     };
     format!(
-        "{}{place}: {}\nproven good: everything up to position {}\nchecked: {checked}\n",
+        "{}{place}: {}\nproven good: everything up to position {}\nchecked: {checked}\n{compared}",
         style.red("the log is damaged"),
         printable(&fault.reason),
         fault.last_good_position
@@ -129,6 +132,7 @@ mod tests {
                 last_good_position: 42,
                 reason: "a leaf hash differs".to_owned(),
             }),
+            checkpoints: None,
         };
         insta::assert_snapshot!(verify_text(&reply(Some(3), None), Style::PLAIN), @r"
         the log is damaged in batch 3: a leaf hash differs

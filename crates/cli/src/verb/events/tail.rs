@@ -1,0 +1,89 @@
+//! `flexcore events tail`
+
+use std::{collections::VecDeque, time::Duration};
+
+use clap::Args;
+use flexcore_api::{EventPage, GetLogStatistics, ReadEvents};
+
+use crate::{Reader, failure::Failure, session::Session, text::event_text};
+
+/// How long to wait before looking for new events again.
+const POLL: Duration = Duration::from_millis(200);
+
+/// How many events one look gives at most.
+const PAGE: usize = 1_000;
+
+/// Arguments of `events tail`.
+#[derive(Debug, Args)]
+pub(crate) struct TailArguments {
+    /// Only events of this stream, for example default/execution/ex_…
+    #[arg(long)]
+    stream: Option<String>,
+    /// Only events of this type; may be repeated
+    #[arg(long = "type")]
+    types: Vec<String>,
+    /// How many of the last events to begin with
+    #[arg(short = 'n', long, default_value_t = 10)]
+    lines: usize,
+    /// Show the last events and end
+    #[arg(long)]
+    no_follow: bool,
+}
+
+impl TailArguments {
+    pub(super) async fn follow(
+        &self,
+        session: &Session<'_>,
+        reader: &Reader,
+    ) -> Result<(), Failure> {
+        let mut after = self.beginning(session, reader).await?;
+        while !session.output.is_closed() {
+            let page = self.page(session, reader, after).await?;
+            for event in &page.items {
+                session.output.item(event, event_text)?;
+                after = event.position;
+            }
+            if page.next.is_none() {
+                if self.no_follow {
+                    break;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The position before the first of the last events.
+    async fn beginning(&self, session: &Session<'_>, reader: &Reader) -> Result<u64, Failure> {
+        let head = session.ask(reader, GetLogStatistics {}).await?.position;
+        if self.lines == 0 || (self.stream.is_none() && self.types.is_empty()) {
+            return Ok(head.saturating_sub(self.lines as u64));
+        }
+        // The log is read forward only: which events are the last of their kind shows at its end.
+        let mut last = VecDeque::new();
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let page = self.page(session, reader, from).await?;
+            last.extend(page.items.iter().map(|event| event.position));
+            last.drain(..last.len().saturating_sub(self.lines));
+            after = page.next;
+        }
+        Ok(last.front().map_or(head, |first| first - 1))
+    }
+
+    async fn page(
+        &self,
+        session: &Session<'_>,
+        reader: &Reader,
+        after: u64,
+    ) -> Result<EventPage, Failure> {
+        let query = ReadEvents {
+            stream: self.stream.clone(),
+            types: self.types.clone(),
+            after,
+            since: None,
+            limit: PAGE,
+        };
+        session.ask(reader, query).await
+    }
+}

@@ -70,8 +70,10 @@ async fn cancel(
     let exit = async {
         let execution = resolve(session, &writer, &command.execution).await?;
         let command = CancelExecution { execution: execution.to_string(), ..command };
+        // Asked first: once it is recorded, the owner may end the execution at any moment.
+        let owner = writer.services.live_owner(execution).await?;
         let written = writer.commands.execute(&session.context, command).await?;
-        if let Some(holder) = writer.services.live_owner(execution).await? {
+        if let Some(holder) = owner {
             let text = format!("cancellation requested; {} drives {execution}\n", holder.node);
             session.output.result(&written, |_: &Written, _| text)?;
             return Ok(Exit::Completed);

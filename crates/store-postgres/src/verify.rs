@@ -117,10 +117,10 @@ impl Proof {
             let (number, last) = (row.number, row.last_position);
             // Anything but the next batch is a fault of the next batch.
             let number = number.min(self.head.batch + 1);
-            let own: Result<Vec<_>, String> = std::iter::from_fn(|| {
-                events.next_if(|event| event.as_ref().map_or(true, |event| event.position <= last))
-            })
-            .collect();
+            let own: Result<Vec<_>, String> =
+                std::iter::from_fn(|| events.next_if(|(position, _)| *position <= last))
+                    .map(|(_, event)| event)
+                    .collect();
             let batch = own.and_then(|own| row.with(texts, own));
             if let Err(reason) = batch.and_then(|batch| self.add(&batch)) {
                 self.fault(number, reason);
@@ -148,15 +148,13 @@ impl Proof {
             self.fault(self.head.batch + 1, reason);
             return Ok(());
         }
-        if let Some((batch, last_good_position, reason)) = self.streams.compare(self.head) {
-            self.fault =
-                Some(VerifyFault { batch: Some(batch), page: None, last_good_position, reason });
-            return Ok(());
-        }
         let sql = "SELECT EXISTS (SELECT FROM flexcore.event WHERE position > $1 OR position < 1)";
         let row = client.query_one(sql, &[&bound(self.head.position)]).await;
         if row.map_err(|error| store_error(&error))?.get(0) {
             self.fault(self.head.batch + 1, "there are events that belong to no batch".to_owned());
+        } else if let Some((batch, last_good_position, reason)) = self.streams.compare(self.head) {
+            self.fault =
+                Some(VerifyFault { batch: Some(batch), page: None, last_good_position, reason });
         }
         Ok(())
     }
@@ -168,13 +166,13 @@ impl Proof {
     }
 }
 
-/// The events between two positions; those that cannot be read say why.
+/// The events between two positions, each with its own; those that cannot be read say why.
 async fn read_events(
     client: &Client,
     texts: &Texts,
     after: u64,
     through: u64,
-) -> Result<Vec<Result<RecordedEvent, String>>, StoreError> {
+) -> Result<Vec<(u64, Result<RecordedEvent, String>)>, StoreError> {
     let failed = |error| store_error(&error);
     let sql = format!(
         "SELECT {COLUMNS} FROM flexcore.event WHERE position > $1 AND position <= $2 \
@@ -194,14 +192,15 @@ async fn read_events(
     }
     texts.load(client, &page).await?;
     for row in page {
-        events.push(match texts.event(&row) {
+        let position = row.get::<_, i64>(0).unsigned_abs();
+        let event = match texts.event(&row) {
             Read::Event(event) => Ok(event),
-            Read::Unknown => Err(format!(
-                "the stream, type or context of position {} does not exist",
-                row.get::<_, i64>(0)
-            )),
+            Read::Unknown => {
+                Err(format!("the stream, type or context of position {position} does not exist"))
+            }
             Read::Changed(error) => Err(error.to_string()),
-        });
+        };
+        events.push((position, event));
     }
     Ok(events)
 }

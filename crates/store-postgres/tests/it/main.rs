@@ -4,4 +4,5 @@
 mod contract;
 mod coordinator;
 mod lease;
+mod tampering;
 mod views;

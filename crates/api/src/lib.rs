@@ -17,16 +17,23 @@
 
 mod aggregate;
 mod bookmark;
+mod data_stream;
 mod event;
 mod execution;
 mod pipeline;
+mod plugin;
 mod request;
+mod view;
 mod views_rebuild;
 
 pub use aggregate::{AggregateView, GetAggregate};
 pub use bookmark::{
     BookmarkAddress, BookmarkList, BookmarkView, GetBookmark, KeepBookmark, ListBookmarks,
     ResetBookmark, SetBookmark,
+};
+pub use data_stream::{
+    BookmarkOutline, DataStreamPage, DataStreamView, GetDataStream, ListDataStreams, SchemaOutline,
+    SyncOutline,
 };
 pub use event::{
     CheckpointComparison, CheckpointKeyPair, EventPage, EventView, GetLogStatistics, LogCopied,
@@ -39,10 +46,14 @@ pub use execution::{
     RetryExecution, StepView, TimelineEntry,
 };
 pub use pipeline::{
-    CreatePipeline, GetPipeline, ListPipelines, PipelinePage, PipelineSaved, PipelineSummary,
-    PipelineView, StepOutline, UpdatePipeline,
+    CreatePipeline, GetPipeline, GetPipelineStatus, ListPipelines, PipelinePage, PipelineSaved,
+    PipelineStatusView, PipelineSummary, PipelineView, StepOutline, UpdatePipeline,
 };
+pub use plugin::{GetPlugin, ListActivePlugins, PluginPage, PluginView};
 pub use request::{Command, CommandEnvelope, ErrorBody, Query, Written};
+pub use view::{
+    GetSystemMetrics, GetViews, MetricView, SystemMetrics, ViewList, ViewStatus, ViewStopped,
+};
 pub use views_rebuild::{RebuildViews, RebuiltView, ViewsRebuilt};
 
 /// Calls a macro with every command type, so that no list of them stands anywhere else.
@@ -63,10 +74,13 @@ macro_rules! for_each_command {
 macro_rules! for_each_query {
     ($callback:ident) => {
         $callback! {
-            GetPipeline, ListPipelines,
+            GetPipeline, ListPipelines, GetPipelineStatus,
             GetExecution, ListExecutions,
             GetBookmark, ListBookmarks,
             ReadEvents, GetLogStatistics, VerifyLog, GetAggregate,
+            ListActivePlugins, GetPlugin,
+            ListDataStreams, GetDataStream,
+            GetSystemMetrics, GetViews,
         }
     };
 }

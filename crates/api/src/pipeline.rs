@@ -1,11 +1,13 @@
 //! Pipelines.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Command, Query};
+use crate::{Command, ExecutionSummary, Query};
 
 /// Registers a new pipeline under a name that is free.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -160,4 +162,29 @@ pub struct PipelineSummary {
     pub steps: u32,
     /// When its definition or status changed last (RFC 3339).
     pub updated_at: String,
+}
+
+/// Shows how a pipeline is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct GetPipelineStatus {
+    /// The pipeline's name
+    pub name: String,
+}
+
+impl Query for GetPipelineStatus {
+    type Reply = PipelineStatusView;
+    const NAME: &'static str = "GetPipelineStatus";
+    const PERMISSION: &'static str = "pipeline.read";
+}
+
+/// How a pipeline is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PipelineStatusView {
+    /// The pipeline.
+    pub pipeline: PipelineSummary,
+    /// How many executions there are with each status.
+    pub executions: BTreeMap<String, u64>,
+    /// Its newest execution; absent if there is none.
+    pub last_execution: Option<ExecutionSummary>,
 }

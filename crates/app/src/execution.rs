@@ -14,6 +14,7 @@ use flexcore_domain::{Execution, ExecutionId};
 
 use crate::{RequestContext, Services, UseCaseError, repository::Loaded, streams};
 
+pub(crate) use list::execution_summary;
 pub(crate) use owner::lease_name;
 pub use run_policy::{RunDecision, RunPolicy, Unfinished};
 

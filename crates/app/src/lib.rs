@@ -22,6 +22,7 @@
 mod bookmark;
 mod bus;
 mod context;
+mod data_stream;
 mod discover;
 mod dispatch;
 mod error;
@@ -31,6 +32,7 @@ mod log_checkpoint;
 mod log_copy;
 pub mod output;
 mod pipeline;
+mod plugin;
 mod projection;
 mod replay;
 mod repository;
@@ -38,6 +40,7 @@ mod runner;
 mod services;
 mod streams;
 mod subscription;
+mod system;
 mod time;
 
 pub use bus::{

@@ -3,6 +3,7 @@
 mod create;
 mod get;
 mod list;
+mod status;
 mod update;
 
 use flexcore_domain::{

@@ -39,9 +39,10 @@ use tokio::time::Instant;
 use crate::{LogPage, Subscription, SubscriptionError, UseCaseError};
 use fact::Fact;
 use fold::Standing;
+pub(crate) use metrics::metric;
 use page::FoldPage;
 use rows::Rows;
-pub(crate) use view::View;
+pub(crate) use view::{View, statuses};
 
 /// The most that `follow` lets appends gather before it folds them in. It waits four times as long
 /// as the last fold took, so that views take a fifth of a processor at most.
@@ -148,7 +149,8 @@ impl From<ProjectionError> for UseCaseError {
             error => Self::Refused {
                 message: error.to_string(),
                 hint: Some(
-                    "run `flexcore events verify`; if the log is right, remove the views-*.db files"
+                    "run `flexcore events verify`; if the log is right, build the views again with \
+                     `flexcore events replay --views`"
                         .to_owned(),
                 ),
             },

@@ -22,11 +22,14 @@ impl HandleQuery<ListExecutions> for Services {
             ExecutionFilter { pipeline, statuses: query.statuses, ..ExecutionFilter::default() };
         let views = &self.ports.views;
         let page = views.list_executions(&filter, query.limit, query.after.as_deref()).await?;
-        Ok(ExecutionPage { items: page.items.into_iter().map(summary).collect(), next: page.next })
+        Ok(ExecutionPage {
+            items: page.items.into_iter().map(execution_summary).collect(),
+            next: page.next,
+        })
     }
 }
 
-fn summary(row: ExecutionRow) -> ExecutionSummary {
+pub(crate) fn execution_summary(row: ExecutionRow) -> ExecutionSummary {
     let duration = row.started_at.zip(row.ended_at).map(|(begin, end)| end.duration_since(begin));
     ExecutionSummary {
         id: row.id.to_string(),

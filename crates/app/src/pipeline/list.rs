@@ -26,7 +26,7 @@ impl HandleQuery<ListPipelines> for Services {
     }
 }
 
-fn summary(row: PipelineRow) -> PipelineSummary {
+pub(super) fn summary(row: PipelineRow) -> PipelineSummary {
     PipelineSummary {
         id: row.id.to_string(),
         name: row.name.to_string(),

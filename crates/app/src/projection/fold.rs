@@ -61,7 +61,7 @@ impl Projector {
         turn: &mut Turn,
         page: &FoldPage,
     ) -> Result<(), ProjectionError> {
-        let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|index| {
+        let [first, second, third, fourth, fifth] = [0, 1, 2, 3, 4].map(|index| {
             let standing = turn.standings.get(index).cloned();
             async move {
                 match standing.filter(|standing| {
@@ -73,9 +73,10 @@ impl Projector {
             }
         });
         // At once: a store across a network answers all of them in the time of one.
-        let (a, b, c, d, e) = tokio::join!(a, b, c, d, e);
+        let folded: [_; PROJECTIONS.len()] =
+            tokio::join!(first, second, third, fourth, fifth).into();
         let mut moved = false;
-        for (standing, folded) in turn.standings.iter_mut().zip([a, b, c, d, e]) {
+        for (standing, folded) in turn.standings.iter_mut().zip(folded) {
             match folded.transpose()? {
                 None => {}
                 Some(Folded::Upto(checkpoint)) => standing.checkpoint = Some(checkpoint),

@@ -84,12 +84,11 @@ fn status(
     event: &ExecutionEvent,
 ) -> Result<(), String> {
     let Some(status) = known::status_after(event) else { return Ok(()) };
-    let (former, pipeline) = match event {
-        ExecutionEvent::Created(order) => (None, order.pipeline.to_string()),
-        _ => {
-            let note = known::execution(rows, id)?;
-            (Some(note.status.clone()), note.pipeline.clone())
-        }
+    let (former, pipeline) = if let ExecutionEvent::Created(order) = event {
+        (None, order.pipeline.to_string())
+    } else {
+        let note = known::execution(rows, id)?;
+        (Some(note.status.clone()), note.pipeline.clone())
     };
     let present = Some(status.as_str().to_owned());
     let at = fact.at();

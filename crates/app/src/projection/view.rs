@@ -59,13 +59,11 @@ impl Services {
 pub(crate) async fn statuses(views: &dyn ViewStore) -> Result<Vec<ProjectionStatus>, StoreError> {
     let mut found = views.projections().await?;
     let status = |projection: &&dyn super::Projection| {
-        let index = found.iter().position(|status| status.name == projection.name());
-        index.map(|index| found.swap_remove(index)).unwrap_or_else(|| ProjectionStatus {
-            name: projection.name().to_owned(),
-            checkpoint: None,
-            epoch: Epoch(0),
-            stopped: None,
-        })
+        let name = projection.name().to_owned();
+        match found.iter().position(|status| status.name == name) {
+            Some(index) => found.swap_remove(index),
+            None => ProjectionStatus { name, checkpoint: None, epoch: Epoch(0), stopped: None },
+        }
     };
     Ok(PROJECTIONS.iter().map(status).collect())
 }

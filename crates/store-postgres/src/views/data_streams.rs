@@ -55,7 +55,7 @@ pub(super) fn write(rows: &[&DataStreamRow]) -> Change {
         );
     let bookmark = |row: &DataStreamRow| {
         let streams = row.bookmark.as_ref()?.streams.iter().map(|stream| text(stream));
-        Some(Value::from_iter(streams).to_string())
+        Some(streams.collect::<Value>().to_string())
     };
     let outcome = |row: &DataStreamRow| Some(text(&row.last_sync.as_ref()?.outcome));
     let sync_number = |value: fn(&SyncSummary) -> u64| {

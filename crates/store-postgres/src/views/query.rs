@@ -1,6 +1,6 @@
 //! Lists of a view: filters and keyset pages.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write};
 
 use flexcore_ports::{Page, StoreError};
 use tokio_postgres::Row;
@@ -35,7 +35,8 @@ impl Query {
         numbered.push_str(pieces.next().unwrap_or_default());
         for (piece, value) in pieces.zip(values) {
             self.parameters.push(value);
-            numbered.push_str(&format!("${}{piece}", self.parameters.len()));
+            // Writing to memory cannot fail.
+            let _ = write!(numbered, "${}{piece}", self.parameters.len());
         }
         self.conditions.push(numbered);
     }

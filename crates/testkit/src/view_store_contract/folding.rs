@@ -145,11 +145,9 @@ pub async fn of_two_folds_at_once_one_is_written(views: &dyn ViewStore) {
             views.apply(fold(after, 0, round, vec![row, done])).await
         };
         let (one, two) = tokio::join!(attempt(1), attempt(2));
-        let winner = match (&one, &two) {
-            (Ok(()), Err(ApplyError::Moved { .. })) => "1",
-            (Err(ApplyError::Moved { .. }), Ok(())) => "2",
-            _ => panic!("round {round}: {one:?}, {two:?}"),
-        };
+        let (winner, loser) = if one.is_ok() { ("1", &two) } else { ("2", &one) };
+        assert!(one.is_ok() != two.is_ok(), "round {round}: {one:?}, {two:?}");
+        assert!(matches!(loser, Err(ApplyError::Moved { .. })), "round {round}: {loser:?}");
         let noted = views.load("status", vec![RowKey::Note("winner".to_owned())]).await;
         assert_eq!(noted.expect("it can be read"), [note("winner", Some(winner))]);
         after = Some(checkpoint(round));

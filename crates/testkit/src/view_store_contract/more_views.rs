@@ -177,7 +177,7 @@ pub async fn executions_that_ended_long_ago_are_removed(views: &dyn ViewStore) {
         row.status = status.to_owned();
         ViewRow::Execution(row)
     };
-    let rows = vec![
+    let rows = [
         row(1, 1, "completed"),
         row(2, 2, "running"),
         row(3, 3, "failed"),
@@ -185,7 +185,7 @@ pub async fn executions_that_ended_long_ago_are_removed(views: &dyn ViewStore) {
         row(5, 9, "completed"),
         row(6, 9, "queued"),
     ];
-    apply(views, 1, rows).await;
+    apply(views, 1, rows.to_vec()).await;
     let kept_from = async || {
         let keys = vec![RowKey::Note(KEPT_FROM_NOTE.to_owned())];
         views.load("any", keys).await.expect("it can be read")
@@ -210,7 +210,7 @@ pub async fn plugins_are_listed_by_name(views: &dyn ViewStore) {
         key: PluginKey { name: name.to_owned(), role: PluginRole::Target },
         ..plugin_row(name)
     };
-    let mut rows = vec![plugin_row("b (x/y)"), plugin_row("a"), target("a"), target("c")];
+    let mut rows = [plugin_row("b (x/y)"), plugin_row("a"), target("a"), target("c")];
     apply(views, 1, rows.iter().cloned().map(ViewRow::Plugin).collect()).await;
     let list = async |role: Option<PluginRole>| {
         let (mut keys, mut after) = (Vec::new(), None);
@@ -240,7 +240,7 @@ pub async fn plugins_are_listed_by_name(views: &dyn ViewStore) {
 pub async fn data_streams_are_listed_by_pipeline(views: &dyn ViewStore) {
     let mut staging = data_stream_row("flights", "staged", None);
     staging.environment = "staging".parse().expect("a legal name");
-    let mut rows = vec![
+    let mut rows = [
         data_stream_row("weather", "a", None),
         data_stream_row("flights", "load", Some("x")),
         data_stream_row("flights", "load", None),

@@ -3,6 +3,7 @@
 
 mod contract;
 mod coordinator;
+mod interleaving;
 mod lease;
 mod tampering;
 mod views;

@@ -130,10 +130,10 @@ async fn a_changed_event_names_its_batch() {
 #[tokio::test]
 async fn a_flipped_bit_names_its_batch() {
     let stage = Stage::new(40).await;
-    let mut state = 0x5eed_u64;
+    let mut seed = 0x5eed_u64;
     let mut random = |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 33) % below
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) % below
     };
     let flip = |column: &str, bit: u64| {
         let bit = format!("{bit} % (length({column}) * 8)");

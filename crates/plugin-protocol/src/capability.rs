@@ -57,7 +57,39 @@ pub enum CapabilityKind {
     Gpu,
 }
 
+/// Why something is no capability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidCapability {
+    /// No address.
+    #[error(transparent)]
+    Endpoint(#[from] InvalidEndpoint),
+    /// No path.
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+    /// No name.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// A target where none belongs, or none where one does.
+    #[error("`{}` is either there or not, and all others name what they open", .0.key())]
+    Target(CapabilityKind),
+}
+
+impl InvalidCapability {
+    /// What to do about it, where the message does not say it all.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Endpoint(error) => error.hint(),
+            Self::Path(_) | Self::Name(_) | Self::Target(_) => None,
+        }
+    }
+}
+
 impl CapabilityKind {
+    /// The kind with a key.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.key() == key)
+    }
+
     /// All of them, in the order of files.
     pub const ALL: [Self; 8] = [
         Self::Network,
@@ -86,6 +118,30 @@ impl CapabilityKind {
 }
 
 impl Capability {
+    /// A capability from its kind and what exactly it opens, as [`target`](Self::target) gives it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the target.
+    pub fn from_parts(
+        kind: CapabilityKind,
+        target: Option<&str>,
+    ) -> Result<Self, InvalidCapability> {
+        match (kind, target) {
+            (CapabilityKind::Network, Some(text)) => Ok(Self::Network(Endpoint::parse(text)?)),
+            (CapabilityKind::FsRead, Some(text)) => Ok(Self::FsRead(CapabilityPath::parse(text)?)),
+            (CapabilityKind::FsWrite, Some(text)) => {
+                Ok(Self::FsWrite(CapabilityPath::parse(text)?))
+            }
+            (CapabilityKind::Env, Some(text)) => Ok(Self::Env(VariableName::parse(text)?)),
+            (CapabilityKind::Secrets, Some(text)) => Ok(Self::Secret(SecretName::parse(text)?)),
+            (CapabilityKind::Exec, None) => Ok(Self::Exec),
+            (CapabilityKind::Clock, None) => Ok(Self::Clock),
+            (CapabilityKind::Gpu, None) => Ok(Self::Gpu),
+            (kind, _) => Err(InvalidCapability::Target(kind)),
+        }
+    }
+
     /// What it is about.
     pub const fn kind(&self) -> CapabilityKind {
         match self {

@@ -68,10 +68,9 @@ impl<'a> Document<'a> {
         Err(Diagnostics::new(found.collect()))
     }
 
-    /// The typed value, if the text has its shape.
-    pub(crate) fn read<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, Diagnostics> {
-        let schema = schema_of::<T>();
-        let mut checker = shape::Checker::new(self.source, &schema);
+    /// The typed value, if the text has the shape that the type's schema says.
+    pub(crate) fn read<T: DeserializeOwned>(&self, schema: &Value) -> Result<T, Diagnostics> {
+        let mut checker = shape::Checker::new(self.source, schema);
         let json = checker.check(&self.root);
         let found = checker.into_found();
         if !found.is_empty() {

@@ -7,16 +7,19 @@
 //!   mean this one.
 //! * [`ContentListing::artifact_digest`]: the same without the line of `plugin.toml`. A manifest
 //!   cannot hold a digest of itself, so this is what its `artifact.sha256` says.
+//! * [`ContentListing::check`]: whether the files that are there are those that are listed.
 //! * [`TrustedKey::verify`]: a minisign signature over the listing, whose trusted comment names
 //!   plugin, version and digest, so that the signature of one version cannot stand for another.
 //! * [`ArchiveCheck`]: what an archive may hold before it is unpacked.
 
 mod archive;
+mod content;
 mod listing;
 mod path;
 mod signature;
 
 pub use archive::{ArchiveCheck, ArchiveEntry, ArchiveLimits, ArchiveRefusal, EntryKind};
+pub use content::{ContentDifference, ContentError};
 pub use listing::{ContentDigest, ContentListing, ListingError, ListingProblem};
 pub use path::{ContentPath, InvalidContentPath};
 pub use signature::{InvalidKey, SignatureError, Signed, TrustedKey};

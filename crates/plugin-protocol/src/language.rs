@@ -6,9 +6,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use crate::capability::{
-    Capabilities, Capability, CapabilityKind, CapabilityPath, Endpoint, SecretName, VariableName,
-};
+use crate::capability::{Capabilities, Capability, CapabilityKind};
 use crate::diagnostic::{Diagnostic, Diagnostics, Mistake};
 use crate::document::{Document, EXPECTED, Step};
 use crate::limits::{LimitName, Limits};
@@ -177,10 +175,11 @@ impl CapabilitiesTable {
         for kind in CapabilityKind::ALL {
             for (index, text) in self.texts(kind).iter().enumerate() {
                 let path = [at, &[Step::Key(kind.key()), Step::Index(index)]].concat();
-                match parse_capability(kind, text) {
+                match Capability::from_parts(kind, Some(text)) {
                     Ok(capability) => all.push(capability),
-                    Err((message, hint)) => {
-                        findings.illegal(&path, format!("{message} (`{}`)", kind.key()), hint);
+                    Err(error) => {
+                        let message = format!("{error} (`{}`)", kind.key());
+                        findings.illegal(&path, message, error.hint());
                     }
                 }
             }
@@ -204,31 +203,6 @@ impl CapabilitiesTable {
             CapabilityKind::Exec | CapabilityKind::Clock | CapabilityKind::Gpu => &None,
         };
         list.as_deref().unwrap_or_default()
-    }
-}
-
-/// Reads one item of a list of capabilities; the message and hint if it is none.
-fn parse_capability(
-    kind: CapabilityKind,
-    text: &str,
-) -> Result<Capability, (String, Option<&'static str>)> {
-    let path = |text| CapabilityPath::parse(text).map_err(|error| (error.to_string(), None));
-    match kind {
-        CapabilityKind::Network => match Endpoint::parse(text) {
-            Ok(endpoint) => Ok(Capability::Network(endpoint)),
-            Err(error) => Err((error.to_string(), error.hint())),
-        },
-        CapabilityKind::FsRead => path(text).map(Capability::FsRead),
-        CapabilityKind::FsWrite => path(text).map(Capability::FsWrite),
-        CapabilityKind::Env => VariableName::parse(text)
-            .map(Capability::Env)
-            .map_err(|error| (error.to_string(), None)),
-        CapabilityKind::Secrets => SecretName::parse(text)
-            .map(Capability::Secret)
-            .map_err(|error| (error.to_string(), None)),
-        CapabilityKind::Exec => Ok(Capability::Exec),
-        CapabilityKind::Clock => Ok(Capability::Clock),
-        CapabilityKind::Gpu => Ok(Capability::Gpu),
     }
 }
 

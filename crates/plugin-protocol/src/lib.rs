@@ -79,8 +79,8 @@ mod units;
 mod wit;
 
 pub use capability::{
-    Capabilities, Capability, CapabilityKind, CapabilityPath, Endpoint, Host, InvalidEndpoint,
-    InvalidName, InvalidPath, SecretName, Transport, VariableName,
+    Capabilities, Capability, CapabilityKind, CapabilityPath, Endpoint, Host, InvalidCapability,
+    InvalidEndpoint, InvalidName, InvalidPath, SecretName, Transport, VariableName,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Mistake, Position};
 pub use grants::{
@@ -92,9 +92,9 @@ pub use handshake::{
     Versions, first_line,
 };
 pub use integrity::{
-    ArchiveCheck, ArchiveEntry, ArchiveLimits, ArchiveRefusal, ContentDigest, ContentListing,
-    ContentPath, EntryKind, InvalidContentPath, InvalidKey, LISTING_FILE, ListingError,
-    ListingProblem, MANIFEST_FILE, SignatureError, Signed, TrustedKey,
+    ArchiveCheck, ArchiveEntry, ArchiveLimits, ArchiveRefusal, ContentDifference, ContentDigest,
+    ContentError, ContentListing, ContentPath, EntryKind, InvalidContentPath, InvalidKey,
+    LISTING_FILE, ListingError, ListingProblem, MANIFEST_FILE, SignatureError, Signed, TrustedKey,
 };
 pub use limits::{LimitName, Limits};
 pub use manifest::{

@@ -65,6 +65,11 @@ impl LimitName {
         Self::Idle,
     ];
 
+    /// The limit with a key.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| name.key() == key)
+    }
+
     /// The key in manifests, grants and pipeline files.
     pub const fn key(self) -> &'static str {
         match self {
@@ -94,7 +99,7 @@ impl LimitName {
         }
     }
 
-    /// A value of this limit as files write it.
+    /// A value of this limit as files write it, quotes included.
     pub fn show(self, value: u64) -> String {
         match self.unit() {
             Unit::Bytes => format!("\"{}\"", ByteSize(value)),

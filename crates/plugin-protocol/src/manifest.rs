@@ -4,6 +4,8 @@ mod check;
 mod details;
 mod file;
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use crate::capability::{Capabilities, SecretName};
@@ -19,6 +21,8 @@ pub use details::{
 };
 pub use file::{PluginKind, PluginType, SandboxProfile};
 
+/// The schema of the file, as checked and as published.
+static SCHEMA: LazyLock<Value> = LazyLock::new(schema_of::<file::ManifestFile>);
 /// The version of the file that this reads.
 const VERSION: i64 = 1;
 /// The protocol that plugins name in `api`.
@@ -118,7 +122,7 @@ impl Manifest {
     pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
         let document = Document::parse(name, text)?;
         document.refuse_newer("manifest", VERSION)?;
-        let file: file::ManifestFile = document.read()?;
+        let file: file::ManifestFile = document.read(&SCHEMA)?;
         let mut findings = Findings::new(&document);
         let manifest = check::read(file, &mut findings);
         findings.finish(manifest)
@@ -126,7 +130,7 @@ impl Manifest {
 
     /// The JSON Schema of the file.
     pub fn schema() -> Value {
-        schema_of::<file::ManifestFile>()
+        SCHEMA.clone()
     }
 
     /// The secrets that the host itself uses for this plugin, such as the token of an HTTP service.

@@ -106,6 +106,12 @@ proptest! {
     }
 
     #[test]
+    fn a_capability_reads_back_from_its_parts(one in any_capability()) {
+        let kind = CapabilityKind::from_key(one.kind().key()).unwrap();
+        prop_assert_eq!(Capability::from_parts(kind, one.target().as_deref()), Ok(one));
+    }
+
+    #[test]
     fn a_union_allows_what_either_allows(
         one in any_capabilities(),
         two in any_capabilities(),

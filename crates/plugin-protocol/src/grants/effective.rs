@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Grants, Subject};
 use crate::capability::{Capabilities, Capability, CapabilityKind};
+use crate::integrity::ContentDigest;
 use crate::limits::{LimitName, Limits};
 
 /// What a step of a pipeline asks for. A kind that it does not speak of is as the manifest says.
@@ -92,6 +93,15 @@ impl Effective {
     pub fn not_granted(&self) -> impl Iterator<Item = &Capability> {
         let by_grants = self.refused.iter().filter(|refusal| refusal.rule == Rule::Grants);
         by_grants.map(|refusal| &refusal.capability)
+    }
+
+    /// A digest of what the plugin may do and use, for the trail of audits: equal for equal rights,
+    /// whatever was asked for on the way.
+    pub fn digest(&self) -> ContentDigest {
+        let capabilities = self.capabilities.iter().map(|one| format!("{one}\n"));
+        let limits = self.limits.iter().map(|(name, value)| format!("limit {name} {value}\n"));
+        let text: String = capabilities.chain(limits).collect();
+        ContentDigest::of(text.as_bytes())
     }
 
     /// Whether somebody who asked for something does without it. What the step itself leaves out

@@ -1,7 +1,10 @@
 //! Reading `grants.toml`.
 
+use std::sync::LazyLock;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Subject;
 use crate::capability::Capabilities;
@@ -10,6 +13,8 @@ use crate::document::{Document, Step, schema_of};
 use crate::language::{CapabilitiesTable, Findings, LimitsTable};
 use crate::limits::Limits;
 
+/// The schema of the file, as checked and as published.
+static SCHEMA: LazyLock<Value> = LazyLock::new(schema_of::<GrantsFile>);
 /// The version of the file that this reads.
 const VERSION: i64 = 1;
 
@@ -92,7 +97,7 @@ impl Grants {
     pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
         let document = Document::parse(name, text)?;
         document.refuse_newer("grants", VERSION)?;
-        let file: GrantsFile = document.read()?;
+        let file: GrantsFile = document.read(&SCHEMA)?;
         let mut findings = Findings::new(&document);
         let limits = file.limits.unwrap_or_default().read(&[Step::Key("limits")], &mut findings);
         let mut grants = Vec::new();
@@ -104,8 +109,8 @@ impl Grants {
     }
 
     /// The JSON Schema of the file.
-    pub fn schema() -> serde_json::Value {
-        schema_of::<GrantsFile>()
+    pub fn schema() -> Value {
+        SCHEMA.clone()
     }
 
     /// All that is granted to somebody: capabilities of all matching grants together, the largest

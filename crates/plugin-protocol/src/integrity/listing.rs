@@ -109,7 +109,7 @@ impl ContentListing {
 
     /// The digest of a file, if the listing has it.
     pub fn get(&self, path: &str) -> Option<ContentDigest> {
-        self.0.iter().find(|(known, _)| known.as_str() == path).map(|(_, digest)| *digest)
+        self.0.get(&ContentPath::parse(path).ok()?).copied()
     }
 
     /// Each file with its digest, sorted by path.

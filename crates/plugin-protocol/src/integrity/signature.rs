@@ -4,7 +4,7 @@ use std::fmt;
 
 use minisign_verify::{Error as MinisignError, PublicKey, Signature};
 
-use super::{ContentDigest, ContentListing};
+use super::{ContentListing, MANIFEST_FILE};
 
 /// A public key whose owner the operator trusts.
 #[derive(Clone)]
@@ -27,8 +27,8 @@ pub struct Signed<'a> {
     pub name: &'a str,
     /// The plugin's version.
     pub version: &'a str,
-    /// The listing's text as it lies on disk.
-    pub listing: &'a str,
+    /// The listing of its files.
+    pub listing: &'a ContentListing,
 }
 
 /// Why a signature is worth nothing.
@@ -49,6 +49,9 @@ pub enum SignatureError {
     /// The listing or the comment is not what was signed.
     #[error("the signature does not fit the listing; one of them was changed")]
     Changed,
+    /// The signature is good, but says nothing about the manifest.
+    #[error("the signed listing does not have {MANIFEST_FILE}, so anybody could have changed it")]
+    NoManifest,
     /// The signature is good, but for another plugin, version or content.
     #[error("the signature's trusted comment is `{found}`, it must contain `{expected}`")]
     OtherContent {
@@ -99,9 +102,12 @@ impl TrustedKey {
     pub fn verify(&self, signature: &str, signed: Signed<'_>) -> Result<(), SignatureError> {
         let signature = Signature::decode(signature).map_err(|_| SignatureError::Malformed)?;
         self.key
-            .verify(signed.listing.as_bytes(), &signature, false)
+            .verify(signed.listing.to_string().as_bytes(), &signature, false)
             .map_err(|error| self.explain(&error))?;
-        let expected = trusted_comment(signed.name, signed.version, signed.listing);
+        if signed.listing.get(MANIFEST_FILE).is_none() {
+            return Err(SignatureError::NoManifest);
+        }
+        let expected = signed.listing.trusted_comment(signed.name, signed.version);
         let comment = signature.trusted_comment();
         let words: Vec<&str> = comment.split_whitespace().collect();
         let wanted: Vec<&str> = expected.split(' ').collect();
@@ -132,12 +138,8 @@ impl fmt::Debug for TrustedKey {
 impl ContentListing {
     /// The trusted comment with which this listing is signed (`minisign -S -t COMMENT`).
     pub fn trusted_comment(&self, name: &str, version: &str) -> String {
-        trusted_comment(name, version, &self.to_string())
+        format!("{name} {version} {}", self.digest())
     }
-}
-
-fn trusted_comment(name: &str, version: &str, listing: &str) -> String {
-    format!("{name} {version} {}", ContentDigest::of(listing.as_bytes()))
 }
 
 /// The id inside of an encoded key: the eight bytes after the algorithm, little-endian.

@@ -58,7 +58,8 @@ pub(crate) struct PluginTable {
     /// What a Singer plugin is to a sync.
     #[schemars(length(min = 1, max = 1))]
     pub(super) roles: Option<Vec<Role>>,
-    /// The program and its arguments.
+    /// The program and its arguments: a path in the plugin's folder, or one of the machine from `/`.
+    /// In arguments, `{config}`, `{catalog}`, `{state}` and `{folder}` stand for paths.
     pub(super) entrypoint: Option<Vec<String>>,
     /// The protocol that it speaks: `flexcore.plugin.v1`.
     #[serde(rename = "api")]

@@ -199,6 +199,13 @@ mod tests {
     }
 
     #[test]
+    fn deep_nesting_is_an_error() {
+        for text in [format!("a = {}", "[".repeat(100_000)), "a = { a = ".repeat(50_000)] {
+            assert!(Document::parse("x.toml", &text).is_err());
+        }
+    }
+
+    #[test]
     fn a_file_beyond_all_measure_is_refused() {
         let text = "#".repeat(MAX_BYTES + 1);
         assert!(Document::parse("x.toml", &text).is_err());

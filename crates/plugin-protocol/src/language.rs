@@ -150,6 +150,13 @@ impl<'a> Findings<'a> {
         self.note(path, Mistake::IllegalValue, message, hint);
     }
 
+    /// Notes an illegal value without its line: somebody may have put a secret where its name
+    /// belongs.
+    pub(crate) fn illegal_secret(&mut self, path: &[Step<'_>], message: String) {
+        let found = self.document.wrong(path, Mistake::IllegalValue, message);
+        self.found.push(Diagnostic { source_line: None, ..found });
+    }
+
     /// Notes a mistake.
     pub(crate) fn note(
         &mut self,
@@ -179,7 +186,11 @@ impl CapabilitiesTable {
                     Ok(capability) => all.push(capability),
                     Err(error) => {
                         let message = format!("{error} (`{}`)", kind.key());
-                        findings.illegal(&path, message, error.hint());
+                        if kind == CapabilityKind::Secrets {
+                            findings.illegal_secret(&path, message);
+                        } else {
+                            findings.illegal(&path, message, error.hint());
+                        }
                     }
                 }
             }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::{Source, did_you_mean, list_of, nearest};
+use super::{Source, did_you_mean, holds_credentials, list_of, nearest};
 use crate::diagnostic::{Diagnostic, Mistake};
 
 /// What a value looks like, for messages.
@@ -102,7 +102,7 @@ impl<'a> Checker<'a> {
             .and_then(Value::as_object)
             .map(|properties| properties.keys().map(String::as_str).collect())
             .unwrap_or_default();
-        let message = format!("{} has no key `{name}`", place.name);
+        let message = format!("{} has no key `{}`", place.name, shortened(name));
         self.wrong(span, Mistake::UnknownKey, message, did_you_mean(name, &known));
     }
 
@@ -165,7 +165,13 @@ fn illegal(value: &Value, schema: &Value) -> Option<(String, Option<String>)> {
         return Some((message, hint));
     }
     let number = value.as_f64()?;
-    let bound = |keyword| schema.get(keyword).and_then(Value::as_f64);
+    // What serde would refuse without a place, because the type is no larger.
+    let widest = (schema.get("format").and_then(Value::as_str) == Some("uint32"))
+        .then_some(f64::from(u32::MAX));
+    let bound = |keyword| {
+        let stated = schema.get(keyword).and_then(Value::as_f64);
+        if keyword == "maximum" { stated.or(widest) } else { stated }
+    };
     let under = bound("minimum").is_some_and(|least| number < least);
     let over = bound("maximum").is_some_and(|most| number > most);
     (over || under).then(|| {
@@ -247,9 +253,12 @@ fn describe(value: &DeValue<'_>) -> String {
     }
 }
 
-/// The start of a text, without what would break the line of a message.
+/// The start of a text, without what would break the line of a message or give a password away.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 40;
+    if holds_credentials(text) {
+        return "…".to_owned();
+    }
     let clean = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
     let start: String = clean.take(SHOWN).collect();
     if text.chars().count() > SHOWN { format!("{start}…") } else { start }

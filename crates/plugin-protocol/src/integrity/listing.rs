@@ -40,6 +40,10 @@ impl fmt::Display for ContentDigest {
 }
 
 /// Every file of a plugin with its digest, sorted by path.
+///
+/// A symbolic link to a file is listed like a file with the bytes that it leads to, as `sha256sum`
+/// reads it, so that a link that is turned elsewhere is seen. A link to a folder has no place in a
+/// listing: whoever collects the files of a signed plugin refuses it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ContentListing(BTreeMap<ContentPath, ContentDigest>);
 

@@ -24,6 +24,7 @@ entrypoint = "tap"
 [limits]
 memory = 256
 pids = -1
+inodes = 4_294_967_296
 nofile = 0.5
 [pool]
 max = 4096
@@ -159,6 +160,9 @@ limits = { memory = "1GB" }
 fn a_password_is_never_shown() {
     for text in [
         "network = [\"tcp://me:hunter2@db:5432\", \"tcp://db\"]",
+        "network = \"tcp://me:hunter2@db:5432\"",
+        "\"tcp://me:hunter2@db\" = 1",
+        "secrets = [\"hunter2!\"]",
         "network = [\"postgres://me:hunter2@db\", 7]",
     ] {
         let manifest = format!(

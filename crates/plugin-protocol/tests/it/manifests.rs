@@ -33,6 +33,7 @@ fn a_singer_plugin_asks_for_what_it_needs() {
     assert_eq!(limits.len(), LimitName::ALL.len());
     assert_eq!(singer.limits.get(LimitName::Swap), Some(0));
     assert_eq!(singer.limits.get(LimitName::Cpu), Some(500));
+    assert_eq!(singer.limits.get(LimitName::Pids), Some(64));
     assert_eq!(singer.limits.duration(LimitName::Execute).unwrap().as_secs(), 600);
     assert_eq!(singer.limits.duration(LimitName::Memory), None);
     assert_eq!(singer.sandbox.require.len(), 5);

@@ -118,7 +118,7 @@ fn http(table: Option<HttpTable>, findings: &mut Findings<'_>) -> HttpDetails {
     let authentication = table.auth.as_deref().map(HttpAuthentication::parse);
     if authentication == Some(None) {
         let message = "`auth` is `bearer:SECRET` or `mtls:CERTIFICATE,KEY`, with names of secrets";
-        findings.illegal(&at("http", "auth"), message.to_owned(), None);
+        findings.illegal_secret(&at("http", "auth"), message.to_owned());
     }
     HttpDetails {
         url,

@@ -8,7 +8,7 @@ mod example;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use example::Example;
+pub(crate) use example::Example;
 
 use crate::{
     project::{Event, Project, Running, attempts_alive, children_of, kill, wait_until},
@@ -38,7 +38,7 @@ fn a_run_that_goes_on_from_bookmarks_can_be_killed_at_any_moment_with_another_se
     kill_and_resume(4, Example::after_a_first_run);
 }
 
-fn kill_and_resume(seed: u64, stage: fn() -> Example) {
+pub(crate) fn kill_and_resume(seed: u64, stage: impl Fn() -> Example) {
     let mut random = Random::seeded(seed);
     let undisturbed = stage();
     let length = undisturbed.run_to_the_end();
@@ -47,7 +47,7 @@ fn kill_and_resume(seed: u64, stage: fn() -> Example) {
     let mut tally = Tally::default();
     for kill in 0..KILLS {
         let example = stage();
-        let moment = moment(&mut random, kill, length);
+        let moment = moment(&mut random, kill, KILLS, length);
         let killed = example.project.start(&["run", "pipeline.yaml"]).kill_after(moment);
         if random.below(3) == 0 {
             let moment = length.mul_f64(random.unit());
@@ -61,9 +61,9 @@ fn kill_and_resume(seed: u64, stage: fn() -> Example) {
     tally.assert_worth_it();
 }
 
-/// A moment in the stratum of this kill.
-fn moment(random: &mut Random, kill: u32, length: Duration) -> Duration {
-    let share = (f64::from(kill) + random.unit()) / f64::from(KILLS);
+/// A moment in the stratum of this kill, of so many.
+pub(crate) fn moment(random: &mut Random, kill: u32, kills: u32, length: Duration) -> Duration {
+    let share = (f64::from(kill) + random.unit()) / f64::from(kills);
     length.mul_f64(share * 1.15)
 }
 

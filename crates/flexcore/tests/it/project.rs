@@ -6,10 +6,12 @@ mod process;
 mod redact;
 
 use std::{
+    any::Any,
     fs::{self, File},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -29,6 +31,8 @@ pub(crate) struct Project {
     scratch: TempDir,
     root: PathBuf,
     environment: Vec<(String, String)>,
+    /// What must live as long as the project, for example its database.
+    kept: Vec<Arc<dyn Any>>,
 }
 
 impl Project {
@@ -37,7 +41,7 @@ impl Project {
         let scratch = TempDir::with_prefix("flexcore-it-").expect("a temporary folder");
         let root = scratch.path().join("project");
         fs::create_dir(&root).expect("a project folder");
-        Self { scratch, root, environment: vec![] }
+        Self { scratch, root, environment: vec![], kept: vec![] }
     }
 
     /// The same in a folder whose path is longer than that of a socket may be.
@@ -60,6 +64,11 @@ impl Project {
     /// Adds a variable to the environment of everything that is run from now on.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Keeps something for as long as the project is there.
+    pub(crate) fn keep(&mut self, needed: Arc<dyn Any>) {
+        self.kept.push(needed);
     }
 
     pub(crate) fn root(&self) -> &Path {

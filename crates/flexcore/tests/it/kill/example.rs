@@ -4,13 +4,17 @@
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 
 use super::Marker;
-use crate::project::{Event, Project, Running, markers_alive};
+use crate::{
+    postgres::Database,
+    project::{Event, Project, Running, markers_alive},
+};
 
 const PIPELINE: &str = "\
 pipeline: orders
@@ -60,7 +64,7 @@ const EVENTS: [&str; 2] = ["early", "late"];
 /// Rows of each stream.
 const ROWS: usize = 2_000;
 
-pub(super) struct Example {
+pub(crate) struct Example {
     pub(super) project: Project,
     /// How many executions there are once the one that is killed has come to its end.
     pub(super) expected_executions: usize,
@@ -68,7 +72,7 @@ pub(super) struct Example {
 
 impl Example {
     /// Nothing has run yet.
-    pub(super) fn fresh() -> Self {
+    pub(crate) fn fresh() -> Self {
         let project = Project::with(PIPELINE);
         project.write("flexcore.yaml", PROJECT);
         project.write("check.sh", CHECK);
@@ -83,7 +87,21 @@ impl Example {
 
     /// A first run has moved some rows; there are new ones now.
     pub(super) fn after_a_first_run() -> Self {
-        let mut example = Self::fresh();
+        Self::fresh().and_a_first_run()
+    }
+
+    /// The same, recorded in a database.
+    pub(crate) fn after_a_first_run_on(database: &Arc<Database>) -> Self {
+        Self::fresh().on(database).and_a_first_run()
+    }
+
+    /// Records what it does in a database.
+    pub(crate) fn on(self, database: &Arc<Database>) -> Self {
+        Self { project: database.of(self.project), ..self }
+    }
+
+    fn and_a_first_run(mut self) -> Self {
+        let example = &mut self;
         for stream in STREAMS {
             let few = format!("{HEADER}\n{}", rows(0, ROWS / 10));
             example.project.write(&format!("data/{stream}.csv"), few);
@@ -101,7 +119,7 @@ impl Example {
             example.project.append(&format!("data/{stream}.jsonl"), &rest);
         }
         example.expected_executions = 2;
-        example
+        self
     }
 
     /// Runs undisturbed; how long that takes.

@@ -109,3 +109,6 @@ impl std::fmt::Debug for CheckpointExporter {
         formatter.debug_struct("CheckpointExporter").field("key", &self.key).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flexcore_api::{AggregateView, BookmarkAddress, GetAggregate, GetBookmark, SetBookmark};
+use flexcore_api::{
+    AggregateView, BookmarkAddress, GetAggregate, GetBookmark, RebuildViews, SetBookmark,
+};
 use flexcore_eventsourcing::StreamName;
 use flexcore_ports::{Snapshot, Snapshots, StoreError};
 use serde_json::{Value, value::RawValue};
@@ -204,4 +206,37 @@ async fn a_snapshot_that_is_lost_unreadable_or_wrong_changes_nothing() {
         set_bookmarks(&stage, &life, n..n + 1).await;
         assert_eq!(bookmark(&stage, &life).await, n);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_are_built_anew_while_the_log_grows() {
+    let stage = Stage::new(PIPELINE);
+    let life = stage.life(i64::MAX);
+    stage.order(&life).await;
+    let first = life.commands.execute(&stage.context, RebuildViews {});
+    let (first, ()) = tokio::join!(first, set_bookmarks(&stage, &life, 1..40));
+    assert!(first.unwrap().views.iter().all(|view| view.stopped_at.is_none()));
+    // Nothing that came meanwhile is missing, and nothing is there twice.
+    let again = life.commands.execute(&stage.context, RebuildViews {}).await.unwrap();
+    let end = stage.events().await.len() as u64;
+    assert!(again.views.iter().all(|view| view.position == end), "{again:?}");
+    assert_eq!(bookmark(&stage, &life).await, 39);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_names_the_event_that_stops_a_view() {
+    let stage = Stage::new(PIPELINE);
+    let life = stage.life(i64::MAX);
+    stage.order(&life).await;
+    let position = stage.append_unreadable("default/execution/x", "StepStarted").await;
+    life.services.catch_up().await.unwrap();
+    let rebuilt = life.commands.execute(&stage.context, RebuildViews {}).await.unwrap();
+    let (stopped, whole): (Vec<_>, Vec<_>) =
+        rebuilt.views.into_iter().partition(|view| view.stopped_at.is_some());
+    assert!(!stopped.is_empty() && !whole.is_empty());
+    for view in stopped {
+        assert_eq!(view.stopped_at, Some(position), "{view:?}");
+        assert!(view.position < position && view.reason.is_some(), "{view:?}");
+    }
+    assert!(whole.iter().all(|view| view.position == position));
 }

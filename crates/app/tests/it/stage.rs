@@ -18,7 +18,9 @@ use flexcore_app::{
 };
 use flexcore_artifacts::{FolderArtifacts, FolderLogs, LogOptions};
 use flexcore_domain::{ExecutionId, ExecutionStatus, StepId, execution::ExecutionEvent};
-use flexcore_eventsourcing::{Append, Hash, RecordedEvent, StreamName, Timestamp};
+use flexcore_eventsourcing::{
+    Append, EventContext, EventData, EventId, Hash, RecordedEvent, StreamName, Timestamp,
+};
 use flexcore_pipeline_file::{load_pipeline, load_project};
 use flexcore_ports::{
     AppendError, Appended, AttemptDeadline, Clock, Coordinator, CoordinatorError, EventStore, Ids,
@@ -410,6 +412,20 @@ impl Stage {
     /// The whole log.
     pub(crate) async fn events(&self) -> Vec<RecordedEvent> {
         self.store.events().read_all(0, 10_000, &ReadFilter::default()).await.unwrap()
+    }
+
+    /// Adds an event that no program can read; its position.
+    pub(crate) async fn append_unreadable(&self, stream: &str, type_name: &str) -> u64 {
+        let event = EventData {
+            id: EventId(self.ids.next()),
+            type_name: type_name.into(),
+            schema_version: 1,
+            occurred_at: Timestamp::EPOCH,
+            context: EventContext::json("default", "tester"),
+            payload: b"{".to_vec(),
+        };
+        let append = Append::to(stream.parse().unwrap(), 0, vec![event]);
+        self.store.events().append(append).await.unwrap().last_position
     }
 
     /// The end of the log, and that it is whole.

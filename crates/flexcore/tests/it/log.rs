@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::project::Project;
+use crate::{postgres::Database, project::Project};
 
 /// A project whose pipeline ran once.
 fn ran() -> Project {
@@ -235,4 +235,42 @@ fn views_are_built_anew_from_the_log() {
     }
     assert_eq!(project.json(&["execution", "list"]).completes().value(), before);
     project.assert_log_verifies();
+}
+
+#[test]
+fn a_log_goes_to_postgresql_and_back_and_keeps_its_hashes_and_checkpoints() {
+    let project = ran();
+    let database = Database::new();
+    let url = database.url();
+    project.flexcore(&["events", "keygen", "log.key"]).completes();
+    let sign = ["events", "checkpoint", "--key", "log.key", "--to", "log.notes"];
+    project.flexcore(&sign).completes();
+    let head_here = head(&project, ".flexcore");
+    let exported = project.json(&["events", "export", url]).completes().value();
+    assert_eq!(exported["head"], head_here);
+    assert_eq!(head(&project, url), head_here);
+    // What was signed of the one holds for the other, and the log goes on there.
+    project.flexcore(&on_database(url, &["run", "cities"])).completes();
+    project.flexcore(&on_database(url, &sign)).completes();
+    let verified = project.json(&on_database(url, &VERIFY)).completes().value();
+    assert_eq!(verified["checkpoints"]["compared"], 2, "{verified:#}");
+    let cut = project.json(&VERIFY).ends_with(1).value();
+    assert!(cut["fault"]["reason"].as_str().unwrap().contains("cut off"), "{cut:#}");
+    // Back into the older copy that it came from, and into a new store.
+    project.flexcore(&["events", "import", url]).completes();
+    assert_eq!(head(&project, ".flexcore"), head(&project, url));
+    project.flexcore(&["--store", "third", "events", "import", url]).completes();
+    assert_eq!(head(&project, "third"), head(&project, url));
+    project.json(&VERIFY).completes();
+    // Views and states are made of the log there as well.
+    let rebuilt =
+        project.json(&on_database(url, &["events", "replay", "--views"])).completes().value();
+    assert!(!rebuilt["views"].as_array().unwrap().is_empty());
+    let there = project.json(&on_database(url, &["execution", "list"])).completes().value();
+    let here = project.json(&["execution", "list"]).completes().value();
+    assert_eq!(there["items"], here["items"]);
+}
+
+fn on_database<'a>(url: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["--store", url][..], arguments].concat()
 }

@@ -4,6 +4,7 @@
 
 mod crash;
 mod leases;
+mod projections;
 mod replay;
 mod runs;
 mod stage;

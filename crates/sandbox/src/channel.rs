@@ -17,9 +17,9 @@ use rustix::{
 };
 use tokio::io::unix::AsyncFd;
 
-/// The most descriptors that one packet carries: the control socket, the three standard streams
-/// and a memory file for a long order.
-pub(crate) const MAX_DESCRIPTORS: usize = 5;
+/// The most descriptors that one packet carries: the control socket, the three standard streams,
+/// a memory file for a long order, and what a jail needs: control groups and secrets.
+pub(crate) const MAX_DESCRIPTORS: usize = 48;
 
 /// The longest packet that is sent, well below the default send buffer of 208 KiB. What is longer
 /// travels in a memory file.

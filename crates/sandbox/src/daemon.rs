@@ -5,6 +5,7 @@
 
 mod descriptors;
 mod init;
+pub(crate) mod jail;
 mod namespace;
 mod signals;
 
@@ -24,7 +25,7 @@ use rustix::{
     process::{Pid, WaitOptions, WaitStatus, getpid, set_child_subreaper, setsid, wait, waitpid},
 };
 
-use self::{namespace::Fork, signals::ChildSignals};
+use self::{jail::Filters, namespace::Fork, signals::ChildSignals};
 use crate::{
     IsolationPolicy,
     channel::{self, MAX_PACKET},
@@ -35,6 +36,9 @@ use crate::{
 /// The first argument of a launcher process.
 pub(crate) const LAUNCHER_ARGUMENT: &str = "__launcher";
 
+/// The first argument of a process that tries out what can be enforced here.
+pub(crate) const PROBE_ARGUMENT: &str = "__sandbox-probe";
+
 /// How many inits one order may use up: one per tier that does not work here, and some to spare.
 const HAND_OVER_TRIES: u32 = 6;
 
@@ -43,7 +47,11 @@ const HAND_OVER_TRIES: u32 = 6;
 /// `arguments` are the process's own, its name first.
 pub fn run_if_launcher(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter().skip(1);
-    if arguments.next()? != LAUNCHER_ARGUMENT {
+    let word = arguments.next()?;
+    if word == PROBE_ARGUMENT {
+        return Some(jail::trial::main(arguments.next().as_ref()));
+    }
+    if word != LAUNCHER_ARGUMENT {
         return None;
     }
     descriptors::close_inherited();
@@ -81,6 +89,7 @@ fn launcher_main(socket: OwnedFd, lock: OwnedFd, policy: IsolationPolicy) -> Exi
         inits: HashMap::new(),
         waiting: None,
         deadline: Deadline(None),
+        filters: Filters::compile(),
     };
     daemon.serve();
     tree::exterminate_descendants(|_, _| {});
@@ -138,6 +147,8 @@ struct Daemon {
     waiting: Option<Order>,
     /// When it ends everything unasked, as if the server were gone.
     deadline: Deadline,
+    /// The filters of jails, for every init to inherit; `None` on an architecture without them.
+    filters: Option<Filters>,
 }
 
 impl Daemon {
@@ -148,9 +159,10 @@ impl Daemon {
                     Ok(Forked::Launcher(init)) => self.spare = Some(init),
                     Ok(Forked::Init(channel)) => {
                         let policy = self.policy;
+                        let filters = self.filters.take();
                         // Closes the init's copies of everything that is the launcher's.
                         drop(self);
-                        init::run(&channel, policy)
+                        init::run(&channel, policy, filters)
                     }
                     Err(error) => self.refuse_waiting(error),
                 }

@@ -131,6 +131,16 @@ impl Launcher {
         self.spawn_with_current(&request).await.unwrap_or(Err(LauncherGone.into()))
     }
 
+    /// Gives an order to the launcher as it is.
+    pub(crate) async fn deliver(
+        &self,
+        request: &spawn::Prepared,
+        further: &[BorrowedFd<'_>],
+    ) -> Result<spawn::Delivered, SpawnError> {
+        let connection = self.inner.connection.read().await;
+        request.deliver(connection.as_ref().ok_or(LauncherGone)?, further).await
+    }
+
     /// `None` if the launcher is gone.
     async fn spawn_with_current(
         &self,
@@ -143,7 +153,8 @@ impl Launcher {
         }
     }
 
-    async fn restart(&self) -> Result<(), SpawnError> {
+    /// Starts another launcher if this one is gone.
+    pub(crate) async fn restart(&self) -> Result<(), SpawnError> {
         let mut connection = self.inner.connection.write().await;
         match connection.as_mut().map(|connection| connection.process.try_wait()) {
             // After a shutdown, on purpose.

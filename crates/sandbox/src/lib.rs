@@ -34,6 +34,7 @@
 mod channel;
 mod daemon;
 mod isolation;
+mod jail;
 mod launcher;
 mod lock;
 mod output;
@@ -45,6 +46,11 @@ mod wire;
 
 pub use daemon::run_if_launcher;
 pub use isolation::{Isolation, IsolationPolicy};
+pub use jail::{
+    Access, Bind, Control, ControlName, ControlState, GrantUse, HostPort, JailError, JailExit,
+    JailSpec, Jailed, Jailer, JailerOptions, Limits, Network, ProbeError, Profile,
+    SECRETS_VARIABLE, SandboxReport, Secret, Tier, probe,
+};
 pub use launcher::{Launcher, LauncherError, LauncherGone, LauncherOptions};
 pub use lock::{LauncherLockError, wait_for_launcher};
 pub use output::{LastLines, read_lines};

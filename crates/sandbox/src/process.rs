@@ -110,16 +110,16 @@ impl Control {
     /// The next report and its sender's process id; `None` once the other side is gone.
     pub(crate) async fn report(&self) -> io::Result<Option<(Report, Option<u32>)>> {
         let mut bytes = [0; REPORT_LENGTH];
-        let packet = self
-            .0
-            .async_io(Interest::READABLE, |socket| {
-                Ok(channel::receive(socket, &mut bytes, RecvFlags::DONTWAIT)?)
-            })
-            .await?;
-        let Some(packet) = packet else { return Ok(None) };
+        let Some(packet) = self.packet(&mut bytes).await? else { return Ok(None) };
         let report = Report::decode(&bytes[..packet.length])
             .ok_or_else(|| io::Error::from(Errno::BADMSG))?;
         Ok(Some((report, packet.sender.map(|pid| pid.as_raw_pid().cast_unsigned()))))
+    }
+
+    /// The next packet, whatever it is; `None` once the other side is gone.
+    pub(crate) async fn packet(&self, bytes: &mut [u8]) -> io::Result<Option<channel::Packet>> {
+        let receive = |socket: &OwnedFd| Ok(channel::receive(socket, bytes, RecvFlags::DONTWAIT)?);
+        self.0.async_io(Interest::READABLE, receive).await
     }
 
     /// A demand that cannot be sent finds nobody to obey it: then the program has ended.

@@ -148,6 +148,15 @@ pub(crate) struct Prepared {
     stdin: Stdin,
 }
 
+/// An order that the launcher has: the server's ends of what it came with.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    pub(crate) control: Control,
+    pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+}
+
 /// Both ends of a program's standard streams.
 struct Streams {
     stdin: Option<OwnedFd>,
@@ -165,11 +174,28 @@ impl Prepared {
         environment.retain(|(name, _)| name != ATTEMPT_VARIABLE);
         environment.push((ATTEMPT_VARIABLE.into(), attempt.into()));
         refuse_zero_bytes(&argv, &cwd, &environment)?;
-        Ok(Self { order: Order { argv, cwd, environment }, stdin })
+        Ok(Self { order: Order { argv, cwd, environment, jail: Vec::new() }, stdin })
+    }
+
+    /// Has the program run in the jail of this order, encoded.
+    pub(crate) fn in_jail(mut self, jail: Vec<u8>) -> Self {
+        self.order.jail = jail;
+        self
     }
 
     /// Sends the order and waits for the program to run.
     pub(crate) async fn send(&self, launcher: &impl Wire) -> Result<Spawned, SpawnError> {
+        let Delivered { control, stdin, stdout, stderr } = self.deliver(launcher, &[]).await?;
+        let process = self.started(control).await?;
+        Ok(Spawned { process, stdin, stdout, stderr })
+    }
+
+    /// Sends the order, with further descriptors behind its own.
+    pub(crate) async fn deliver(
+        &self,
+        launcher: &impl Wire,
+        further: &[BorrowedFd<'_>],
+    ) -> Result<Delivered, SpawnError> {
         let (control, in_child) = control().map_err(exhausted)?;
         let streams = Streams::open(self.stdin).map_err(exhausted)?;
         let (packet, memory_file) = self.packet().map_err(exhausted)?;
@@ -178,13 +204,11 @@ impl Prepared {
             .chain(&streams.in_child)
             .chain(&memory_file)
             .map(|descriptor| descriptor.as_fd())
+            .chain(further.iter().copied())
             .collect();
         launcher.send(&packet, &descriptors).await.map_err(|_| LauncherGone)?;
-        drop(descriptors);
-        let Streams { stdin, stdout, stderr, in_child: streams_in_child } = streams;
-        drop((in_child, streams_in_child, memory_file));
-        let process = self.started(control).await?;
-        Ok(Spawned { process, stdin, stdout, stderr })
+        let Streams { stdin, stdout, stderr, .. } = streams;
+        Ok(Delivered { control, stdin, stdout, stderr })
     }
 
     fn packet(&self) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {

@@ -71,6 +71,12 @@ impl Seen {
     }
 }
 
+/// When a process started, in ticks since the machine did: with its number a name that is never
+/// given twice. `None` if there is no such process.
+pub(crate) fn started(pid: Pid) -> Option<u64> {
+    Seen::read(pid).map(|seen| seen.started)
+}
+
 /// Every process that `/proc` shows.
 fn all_processes() -> Vec<Seen> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };

@@ -64,6 +64,8 @@ pub(crate) struct Order {
     pub(crate) argv: Vec<OsString>,
     pub(crate) cwd: PathBuf,
     pub(crate) environment: Vec<(OsString, OsString)>,
+    /// A [`crate::jail::wire::JailOrder`], or nothing for a program outside of any jail.
+    pub(crate) jail: Vec<u8>,
 }
 
 /// An order that does not follow the format.
@@ -83,6 +85,7 @@ impl Order {
             put(&mut bytes, name.as_bytes());
             put(&mut bytes, value.as_bytes());
         }
+        put(&mut bytes, &self.jail);
         bytes
     }
 
@@ -93,7 +96,12 @@ impl Order {
         let environment = (0..take_count(bytes)?)
             .map(|_| Ok((take(bytes)?, take(bytes)?)))
             .collect::<Result<_, _>>()?;
-        if bytes.is_empty() { Ok(Self { argv, cwd, environment }) } else { Err(MalformedOrder) }
+        let jail = take(bytes)?.into_vec();
+        if bytes.is_empty() {
+            Ok(Self { argv, cwd, environment, jail })
+        } else {
+            Err(MalformedOrder)
+        }
     }
 }
 
@@ -220,8 +228,9 @@ mod tests {
             argv in vec(string(), 0..8),
             cwd in string(),
             environment in vec((string(), string()), 0..8),
+            jail in vec(any::<u8>(), 0..40),
         ) {
-            let order = Order { argv, cwd: cwd.into(), environment };
+            let order = Order { argv, cwd: cwd.into(), environment, jail };
             prop_assert_eq!(Order::decode(&order.encode()), Ok(order));
         }
 

@@ -24,27 +24,33 @@ use rustix::{
 };
 
 use super::{
+    jail::{self, Enclosure, Filters},
     namespace,
     signals::{self, ChildSignals},
 };
 use crate::{
     ExitStatus, Isolation, IsolationPolicy,
     channel::{self, MAX_PACKET},
+    jail::wire::JailOrder,
     tree,
     wire::{Demand, ORDER_IN_MEMORY_FILE, ORDER_INLINE, Order, Report, Stage},
 };
 
 /// Furnishes the process, waits for an order on `launcher`, and carries it out.
-pub(super) fn run(launcher: &OwnedFd, policy: IsolationPolicy) -> ! {
+pub(super) fn run(launcher: &OwnedFd, policy: IsolationPolicy, filters: Option<Filters>) -> ! {
     let _ = rustix::thread::set_name(c"flexcore-init");
-    let code = match attend(launcher, policy) {
+    let code = match attend(launcher, policy, filters) {
         Ok(()) => 0,
         Err(_) => 1,
     };
     std::process::exit(code)
 }
 
-fn attend(launcher: &OwnedFd, policy: IsolationPolicy) -> Result<(), Errno> {
+fn attend(
+    launcher: &OwnedFd,
+    policy: IsolationPolicy,
+    filters: Option<Filters>,
+) -> Result<(), Errno> {
     let isolation = namespace::furnish(policy)?;
     // Programs of the same user cannot read or trace this process: it holds the control socket.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
@@ -57,8 +63,12 @@ fn attend(launcher: &OwnedFd, policy: IsolationPolicy) -> Result<(), Errno> {
     };
     let mut descriptors = packet.descriptors.into_iter();
     let control = descriptors.next().ok_or(Errno::BADMSG)?;
-    let started = read_order(&bytes[..packet.length], &mut descriptors)
-        .and_then(|(order, streams)| start(&order, streams, control.as_fd(), isolation));
+    let started =
+        read_order(&bytes[..packet.length], &mut descriptors).and_then(|(order, streams)| {
+            let jail = enclose(&order, policy, descriptors.collect(), control.as_fd())?;
+            let jail = jail.map(|enclosure| (enclosure, filters));
+            start(&order, streams, control.as_fd(), isolation, jail)
+        });
     let report = match &started {
         Ok(_) => Report::Started(isolation),
         Err(error) => Report::Refused(Stage::Exec, error.raw_os_error().unwrap_or(libc::EIO)),
@@ -96,12 +106,28 @@ fn read_order(
     Ok((order.map_err(|_| malformed())?, streams))
 }
 
+/// Builds the jail that the order asks for, if any.
+fn enclose(
+    order: &Order,
+    policy: IsolationPolicy,
+    descriptors: Vec<OwnedFd>,
+    control: BorrowedFd<'_>,
+) -> io::Result<Option<Enclosure>> {
+    if order.jail.is_empty() {
+        return Ok(None);
+    }
+    let malformed = || io::Error::from_raw_os_error(libc::EBADMSG);
+    let jail = JailOrder::decode(&order.jail).ok_or_else(malformed)?;
+    Ok(Some(jail::enclose(jail, policy, descriptors, control)?))
+}
+
 /// Starts the program and returns its process id as this process sees it.
 fn start(
     order: &Order,
     [stdin, stdout, stderr]: Streams,
     control: BorrowedFd<'_>,
     isolation: Isolation,
+    jail: Option<(Enclosure, Option<Filters>)>,
 ) -> io::Result<Pid> {
     let (program, arguments) =
         order.argv.split_first().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
@@ -115,6 +141,10 @@ fn start(
         .stdout(Stdio::from(stdout))
         .stderr(Stdio::from(stderr));
     prepare_in_child(&mut command, control, isolation);
+    if let Some((enclosure, filters)) = jail {
+        let filters = filters.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSYS))?;
+        enclosure.lock_in(&mut command, &filters, control.as_raw_fd());
+    }
     let child = command.spawn()?;
     Ok(Pid::from_child(&child))
 }

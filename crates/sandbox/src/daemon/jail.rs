@@ -1,0 +1,280 @@
+//! The jail, as the init of an attempt builds it around itself before it starts the program.
+//!
+//! The order of the steps matters: groups first, so that everything after counts; listeners while
+//! the init may still bind any port; mounts while it may mount; rights are given up after that; and
+//! what would stop the init from doing its own work (Landlock, system call filters) comes last, in
+//! the program's process, between fork and exec.
+
+mod filter;
+mod landlocked;
+mod limits;
+mod mounts;
+mod network;
+mod privileges;
+pub(super) mod trial;
+
+use std::{
+    ffi::OsString,
+    fmt::Write as _,
+    io::{self, Write as _},
+    os::{
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
+        unix::process::CommandExt as _,
+    },
+    process::Command,
+};
+
+use rustix::{
+    io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd},
+    process::{Signal, set_parent_process_death_signal},
+    thread::UnshareFlags,
+};
+
+pub(super) use self::filter::Filters;
+pub(crate) use self::landlocked::abi as landlock_abi;
+use self::{filter::Sockets, landlocked::Landlocked};
+use crate::{
+    IsolationPolicy, channel,
+    jail::{
+        report::{Control, ControlName, SandboxReport, Tier},
+        spec::{JailSpec, Network, Profile, SECRETS_VARIABLE},
+        wire::{JailOrder, Message},
+    },
+};
+
+/// The descriptors of secrets begin here: above what a program or the standard library opens before
+/// the program runs.
+const FIRST_SECRET: RawFd = 64;
+
+/// A step that failed.
+#[derive(Debug)]
+struct Failed {
+    step: &'static str,
+    what: String,
+    error: io::Error,
+}
+
+impl Failed {
+    fn new(step: &'static str, what: impl Into<String>, error: impl Into<io::Error>) -> Self {
+        Self { step, what: what.into(), error: error.into() }
+    }
+}
+
+/// A jail that stands, but for what the program's own process must do.
+#[derive(Debug)]
+pub(super) struct Enclosure {
+    landlocked: Option<Landlocked>,
+    sockets: Sockets,
+    secrets: Vec<OwnedFd>,
+    secrets_variable: String,
+}
+
+/// Builds the jail around the calling process, and tells the server what came of it.
+///
+/// # Errors
+/// The jail does not stand, and the server knows why; the program must not start.
+pub(super) fn enclose(
+    order: JailOrder,
+    policy: IsolationPolicy,
+    descriptors: Vec<OwnedFd>,
+    control: BorrowedFd<'_>,
+) -> Result<Enclosure, Errno> {
+    let message = match build(order, policy, descriptors, control) {
+        Ok((enclosure, report)) => {
+            let refused = enclosure.is_none();
+            channel::send(control, &Message::Built { report, refused }.encode(), &[])?;
+            return enclosure.ok_or(Errno::PERM);
+        }
+        Err(Failed { step, what, error }) => Message::Failed {
+            step: step.to_owned(),
+            what,
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+        },
+    };
+    channel::send(control, &message.encode(), &[])?;
+    Err(Errno::PERM)
+}
+
+/// `None` for the enclosure if a control is missing that must be there.
+fn build(
+    order: JailOrder,
+    policy: IsolationPolicy,
+    mut descriptors: Vec<OwnedFd>,
+    control: BorrowedFd<'_>,
+) -> Result<(Option<Enclosure>, SandboxReport), Failed> {
+    let JailOrder { spec, uid, groups, mut controls, secrets } = order;
+    if descriptors.len() != groups + secrets.len() {
+        return Err(Failed::new("order", "its descriptors", Errno::BADMSG));
+    }
+    let pipes = descriptors.split_off(groups);
+    join(descriptors)?;
+    limits::volunteer_for_oom();
+    let namespaces = policy != IsolationPolicy::ProcessGroup;
+    if namespaces {
+        controls.extend(separate());
+    }
+    let has_network = controls.iter().any(|entry| *entry == Control::enforced(ControlName::NetNs));
+    if has_network {
+        network::listen(spec.network.grants(), control)?;
+    }
+    if !spec.network.grants().is_empty() {
+        controls.push(if has_network {
+            Control::enforced(ControlName::Egress).via("listeners")
+        } else {
+            Control::unavailable(ControlName::Egress, "there is no network namespace")
+        });
+    }
+    let own_user = privileges::user_to_become(uid, policy);
+    if namespaces {
+        controls.extend(mounts::furnish(&spec, own_user)?);
+    }
+    controls.extend(privileges::drop_all(own_user)?);
+    let countable = own_user.is_some() || policy == IsolationPolicy::UserNamespace;
+    controls.extend(limits::apply(&spec.limits, countable)?);
+    limits::stand_in(&mut controls, &spec.limits, countable);
+    let landlocked = Landlocked::prepare(&spec, namespaces, has_network)
+        .map_err(|error| Failed::new("landlock", error, Errno::INVAL))?;
+    controls.extend(Landlocked::controls());
+    controls.push(filter::control());
+
+    let tier = tier_of(policy, &controls);
+    let report = SandboxReport::conclude(tier, controls, &required(&spec));
+    // An address list that cannot be held is no list at all, whatever the caller would put up with.
+    let unheld = report.missing().contains(&ControlName::Egress);
+    if unheld || (spec.strict && !report.strict_ok) {
+        return Ok((None, report));
+    }
+    let sockets = match (spec.profile, &spec.network) {
+        (Profile::Compute, _) => Sockets::Nothing,
+        (Profile::Default, Network::None) if !has_network => Sockets::Unix,
+        (Profile::Default, _) => Sockets::Internet,
+    };
+    let (secrets, secrets_variable) = place_secrets(&secrets, pipes)
+        .map_err(|error| Failed::new("secrets", "their descriptors", error))?;
+    let enclosure = Enclosure { landlocked, sockets, secrets, secrets_variable };
+    Ok((Some(enclosure), report))
+}
+
+fn required(spec: &JailSpec) -> Vec<ControlName> {
+    let egress = (!spec.network.grants().is_empty()).then_some(ControlName::Egress);
+    spec.required.iter().copied().chain(egress).collect()
+}
+
+fn tier_of(policy: IsolationPolicy, controls: &[Control]) -> Tier {
+    let holds = |name| controls.iter().any(|entry| *entry == Control::enforced(name));
+    match policy {
+        IsolationPolicy::Strongest => Tier::Root,
+        IsolationPolicy::UserNamespace => Tier::UserNs,
+        IsolationPolicy::ProcessGroup
+            if landlock_abi().is_some() || holds(ControlName::Seccomp) =>
+        {
+            Tier::Restricted
+        }
+        IsolationPolicy::ProcessGroup => Tier::None,
+    }
+}
+
+/// Enters the control groups. The descriptors were opened by the server, whose rights count.
+fn join(groups: Vec<OwnedFd>) -> Result<(), Failed> {
+    for group in groups {
+        // Zero stands for the writing process, whatever its number is there.
+        std::fs::File::from(group)
+            .write_all(b"0")
+            .map_err(|error| Failed::new("cgroups", "entering a control group", error))?;
+    }
+    Ok(())
+}
+
+/// Leaves the namespaces of the machine that the init is still in. Processes and mounts are its own
+/// already.
+fn separate() -> Vec<Control> {
+    let mut controls =
+        vec![Control::enforced(ControlName::PidNs), Control::enforced(ControlName::MountNs)];
+    for (flag, name) in [
+        (UnshareFlags::NEWNET, ControlName::NetNs),
+        (UnshareFlags::NEWIPC, ControlName::IpcNs),
+        (UnshareFlags::NEWUTS, ControlName::UtsNs),
+        (UnshareFlags::NEWCGROUP, ControlName::CgroupNs),
+    ] {
+        controls.push(match unshare(flag) {
+            Ok(()) => Control::enforced(name),
+            Err(error) => Control::unavailable(name, error.to_string()),
+        });
+    }
+    if controls.contains(&Control::enforced(ControlName::UtsNs)) {
+        // The machine's own name stays if this fails; it is no secret.
+        let _ = rustix::system::sethostname(b"plugin");
+    }
+    controls
+}
+
+#[expect(unsafe_code, reason = "unshare can pull descriptors and memory apart")]
+fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
+    // SAFETY: none of the flags above touches the table of descriptors or memory, and the init has
+    // one thread.
+    unsafe { rustix::thread::unshare_unsafe(flags) }
+}
+
+/// Moves the pipes to numbers that the program is told, and words them.
+fn place_secrets(names: &[String], pipes: Vec<OwnedFd>) -> Result<(Vec<OwnedFd>, String), Errno> {
+    let mut placed = Vec::with_capacity(pipes.len());
+    let mut variable = String::new();
+    for (name, pipe) in names.iter().zip(pipes) {
+        let pipe = fcntl_dupfd_cloexec(&pipe, FIRST_SECRET)?;
+        let comma = if variable.is_empty() { "" } else { "," };
+        // Writing to a string does not fail.
+        let _ = write!(variable, "{comma}{name}={}", pipe.as_raw_fd());
+        placed.push(pipe);
+    }
+    Ok((placed, variable))
+}
+
+impl Enclosure {
+    /// Has the process of `command` lock itself in as its last act before exec.
+    #[expect(unsafe_code, reason = "code between fork and exec has no safe interface")]
+    pub(super) fn lock_in(self, command: &mut Command, filters: &Filters, control: RawFd) {
+        if !self.secrets_variable.is_empty() {
+            command.env(SECRETS_VARIABLE, OsString::from(&self.secrets_variable));
+        }
+        let programs = filters.of(self.sockets).to_vec();
+        let Self { mut landlocked, secrets, .. } = self;
+        let lock_in = move || -> io::Result<()> {
+            let told = |Failed { step, what, error }: Failed| {
+                let errno = error.raw_os_error().unwrap_or(libc::EIO);
+                let failed = Message::Failed { step: step.to_owned(), what, errno };
+                // SAFETY: the descriptor is open: this runs in a copy of the process that lends it.
+                let control = unsafe { BorrowedFd::borrow_raw(control) };
+                // If the server is gone, there is nobody to tell, and the start fails all the same.
+                let _ = channel::send(control, &failed.encode(), &[]);
+                error
+            };
+            last_steps(landlocked.take(), &secrets, &programs).map_err(told)
+        };
+        // SAFETY: the init has one thread, so the child may do what any process may.
+        unsafe { command.pre_exec(lock_in) };
+    }
+}
+
+fn last_steps(
+    landlocked: Option<Landlocked>,
+    secrets: &[OwnedFd],
+    programs: &[seccompiler::BpfProgram],
+) -> Result<(), Failed> {
+    // Giving up rights has cleared it, and in a namespace the init's death is enough; this is the
+    // second lock on that door.
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| Failed::new("process", "the death signal", error))?;
+    limits::close_on_exec_from(3).map_err(|error| Failed::new("process", "descriptors", error))?;
+    for secret in secrets {
+        fcntl_setfd(secret.as_fd(), FdFlags::empty())
+            .map_err(|error| Failed::new("secrets", "a descriptor", error))?;
+    }
+    if let Some(landlocked) = landlocked {
+        landlocked.enforce().map_err(|what| Failed::new("landlock", what, Errno::PERM))?;
+    }
+    for program in programs {
+        seccompiler::apply_filter(program)
+            .map_err(|error| Failed::new("seccomp", error.to_string(), Errno::PERM))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! The jail: what a program that nobody here wrote may see, reach and use.
+//!
+//! [`JailSpec`] says what a jail is to be. [`Jailer::spawn`] makes one around a program and answers
+//! with a [`SandboxReport`] of what the kernel really enforces; where that is less than the spec
+//! requires, the program does not start. [`probe()`] says beforehand what a machine can enforce.
+//!
+//! Who does what: the server makes control groups and keeps them, resolves names and connects; the
+//! attempt's init builds the jail around itself (`daemon::jail`); the program's process locks itself
+//! in as its last act before exec.
+
+mod cgroup;
+mod egress;
+mod jailer;
+pub(crate) mod probe;
+pub(crate) mod report;
+pub(crate) mod spec;
+pub(crate) mod wire;
+
+pub use egress::GrantUse;
+pub use jailer::{JailError, JailExit, Jailed, Jailer, JailerOptions};
+pub use probe::{ProbeError, probe};
+pub use report::{Control, ControlName, ControlState, SandboxReport, Tier};
+pub use spec::{
+    Access, Bind, HostPort, JailSpec, Limits, Network, Profile, SECRETS_VARIABLE, Secret,
+};

@@ -5,5 +5,6 @@ mod contract;
 mod coordinator;
 mod interleaving;
 mod lease;
+mod soak;
 mod tampering;
 mod views;

@@ -84,9 +84,9 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON flexcore.batch
 CREATE FUNCTION flexcore.now() RETURNS bigint LANGUAGE sql VOLATILE
   RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
 
--- Creates partitions until the log can grow by at least half of one. Gives the last position that
--- they cover, and how many positions one covers.
-CREATE FUNCTION flexcore.ensure_partitions(OUT covered bigint, OUT size bigint)
+-- Creates partitions until the log can grow by at least half of one, and by `needed`. Gives the last
+-- position that they cover, and how many positions one covers.
+CREATE FUNCTION flexcore.ensure_partitions(needed bigint, OUT covered bigint, OUT size bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, flexcore, pg_temp AS $$
 DECLARE v_end bigint; v_number int; v_name text;
 BEGIN
@@ -96,7 +96,7 @@ BEGIN
   LOOP
     SELECT coalesce(max(last_position), 0), coalesce(max(number), 0) INTO covered, v_number
       FROM event_partition;
-    EXIT WHEN covered - v_end > size / 2;
+    EXIT WHEN covered - v_end > size / 2 AND covered - v_end >= needed;
     v_number := v_number + 1;
     v_name := 'event_' || v_number;
     -- A table of its own first, then attached: appends wait for neither.
@@ -112,7 +112,7 @@ BEGIN
     INSERT INTO event_partition VALUES (v_number, covered + 1, covered + size);
   END LOOP;
 END $$;
-SELECT flexcore.ensure_partitions();
+SELECT flexcore.ensure_partitions(0);
 
 -- A block of stream ids: this one and the 999 after it.
 CREATE FUNCTION flexcore.stream_ids() RETURNS bigint

@@ -56,7 +56,7 @@ impl PostgresEventStore {
             Some(lanes) => {
                 let partitions = Partitions::new(pool.clone());
                 let client = pool.get().await.map_err(failed)?;
-                let ensured = partitions.ensure(&client).await;
+                let ensured = partitions.ensure(&client, 0).await;
                 ensured.map_err(|error| failed(crate::error::store_error(&error)))?;
                 Some(start_batcher(pool, lanes, deadline, &partitions, &published))
             }

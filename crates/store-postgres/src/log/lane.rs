@@ -136,10 +136,10 @@ impl Lane {
             };
             let reason = match failure {
                 Failure::Retry(reason) => reason,
-                Failure::Partitions => match self.extend().await {
-                    Ok(()) => continue,
-                    Err(failure) => return Err(failure),
-                },
+                Failure::Partitions => {
+                    self.extend(appends).await?;
+                    "there was no partition for the next events".to_owned()
+                }
                 Failure::Reconnect { reason, is_unknown } => {
                     was_unknown |= is_unknown;
                     self.connected = None;
@@ -199,9 +199,10 @@ impl Lane {
         Ok(reply)
     }
 
-    async fn extend(&mut self) -> Result<(), Failure> {
+    async fn extend(&mut self, appends: &[&Prepared]) -> Result<(), Failure> {
+        let events = appends.iter().map(|prepared| prepared.event_count()).sum();
         let Some(Connected { client, connection, .. }) = &mut self.connected else { return Ok(()) };
-        match drive(connection, self.partitions.ensure(client)).await {
+        match drive(connection, self.partitions.ensure(client, events)).await {
             Err(Failure::Partitions) => Err(Failure::Refuse(
                 StoreError::Unavailable("there is no partition for the next events".to_owned())
                     .into(),
@@ -344,7 +345,7 @@ async fn drive<T>(
     let mut ended = None;
     let result = poll_fn(|context| {
         if let Poll::Ready(result) = statement.as_mut().poll(context) {
-            return Poll::Ready(result);
+            return Poll::Ready(Some(result));
         }
         if ended.is_none()
             && let Poll::Ready(end) = connection.as_mut().poll(context)
@@ -352,15 +353,25 @@ async fn drive<T>(
             ended = Some(end.err().map(|error| reason(&error)));
         }
         // The answer may have come, or the end of the connection ended the statement too.
-        statement.as_mut().poll(context)
+        match statement.as_mut().poll(context) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            // Nobody is left who could bring an answer.
+            Poll::Pending if ended.is_some() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
     });
-    match (result.await, ended) {
-        (Ok(value), _) => Ok(value),
-        (Err(error), Some(Some(reason))) if error.code().is_none() => {
+    let result = result.await;
+    match (result, ended) {
+        (Some(Ok(value)), _) => Ok(value),
+        (None, ended) => {
+            let reason = ended.flatten().unwrap_or_else(|| "the connection was closed".to_owned());
+            Err(Failure::Reconnect { reason, is_unknown: true })
+        }
+        (Some(Err(error)), Some(Some(reason))) if error.code().is_none() => {
             // Why the connection ended says more than that it did.
             let _ = error;
             Err(Failure::Reconnect { reason, is_unknown: true })
         }
-        (Err(error), _) => Err(Failure::new(&error)),
+        (Some(Err(error)), _) => Err(Failure::new(&error)),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{
 
 use tokio_postgres::Client;
 
+use super::read::bound;
 use crate::connection::Pool;
 
 /// How far partitions reach, and who extends them.
@@ -28,10 +29,14 @@ impl Partitions {
         Self { pool, state: Arc::default() }
     }
 
-    /// Creates what is due, now.
-    pub(crate) async fn ensure(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
-        let row = client.query_one("SELECT covered, size FROM flexcore.ensure_partitions()", &[]);
-        let row = row.await?;
+    /// Creates what is due, now, and what so many events need.
+    pub(crate) async fn ensure(
+        &self,
+        client: &Client,
+        events: usize,
+    ) -> Result<(), tokio_postgres::Error> {
+        let sql = "SELECT covered, size FROM flexcore.ensure_partitions($1)";
+        let row = client.query_one(sql, &[&bound(events as u64)]).await?;
         let (covered, size): (i64, i64) = (row.get(0), row.get(1));
         self.state.due_at.store((covered - size / 2).unsigned_abs(), Ordering::Relaxed);
         Ok(())
@@ -47,7 +52,7 @@ impl Partitions {
         let this = self.clone();
         tokio::spawn(async move {
             let result = match this.pool.get().await {
-                Ok(client) => this.ensure(&client).await.map_err(|error| error.to_string()),
+                Ok(client) => this.ensure(&client, 0).await.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
             this.state.is_running.store(false, Ordering::Relaxed);

@@ -154,7 +154,11 @@ impl PostgresLogTransfer {
                         good -= at;
                     }
                     let partitions = Partitions::new(self.reader.pool().clone());
-                    partitions.ensure(&client).await.map_err(|error| store_error(&error))?;
+                    let events = rest.first().map_or(0, |batch| batch.events.len());
+                    partitions
+                        .ensure(&client, events)
+                        .await
+                        .map_err(|error| store_error(&error))?;
                 }
                 Err((at, failure)) => {
                     if at > 0 {

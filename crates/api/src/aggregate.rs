@@ -11,7 +11,7 @@ use crate::Query;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(deny_unknown_fields)]
 pub struct GetAggregate {
-    /// The stream, for example default/execution/<id>
+    /// The stream, for example default/execution/ex_…
     pub stream: String,
     /// Its state after this many of its events
     #[arg(long, value_name = "N", conflicts_with = "at_time")]

@@ -11,7 +11,7 @@ use crate::Query;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(deny_unknown_fields)]
 pub struct ReadEvents {
-    /// Only events of this stream, for example default/execution/<id>
+    /// Only events of this stream, for example default/execution/ex_…
     #[arg(long)]
     pub stream: Option<String>,
     /// Only events of this type; may be repeated

@@ -2,8 +2,9 @@
 
 mod bookmark;
 mod builder;
-mod checkpoint;
 mod catalog;
+mod checkpoint;
+mod data_stream;
 mod event;
 mod execution;
 mod failure;
@@ -12,15 +13,18 @@ mod log;
 mod mermaid;
 mod pipeline;
 mod plan;
+mod plugin;
 mod quantity;
 mod replay;
 mod store;
 mod style;
+mod system;
 mod table;
 
 pub(crate) use bookmark::{bookmark_list_text, bookmark_text, difference_text};
 pub(crate) use catalog::catalog_text;
 pub(crate) use checkpoint::{key_pair_text, signed_checkpoint_text};
+pub(crate) use data_stream::{data_stream_page_text, data_stream_text};
 pub(crate) use event::{event_page_text, event_text, statistics_text, verify_text};
 #[cfg(test)]
 pub(crate) use execution::tests as execution_tests;
@@ -31,8 +35,10 @@ pub(crate) use log::{error_report_text, log_heading, log_line_text};
 pub(crate) use mermaid::mermaid;
 pub(crate) use pipeline::{pipeline_page_text, pipeline_text};
 pub(crate) use plan::plan_text;
+pub(crate) use plugin::{plugin_page_text, plugin_text};
 pub(crate) use quantity::{bytes_text, count_text, duration_text};
 pub(crate) use replay::{aggregate_text, log_copied_text, views_rebuilt_text};
 pub(crate) use store::{store_migration_text, store_status_text};
 pub(crate) use style::Style;
+pub(crate) use system::{metrics_text, views_text};
 pub(crate) use table::{Align, Table, printable, shortened};

@@ -3,6 +3,7 @@
 mod bookmark;
 mod catalog;
 mod completions;
+mod data_stream;
 mod events;
 mod execution;
 mod init;
@@ -14,11 +15,13 @@ mod run;
 mod schema;
 mod select;
 mod store;
+mod system;
 mod validate;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use flexcore_api::{GetSystemMetrics, GetViews};
 #[cfg(test)]
 pub(crate) use {plugin::PluginVerb, run::OnUnfinished};
 
@@ -47,9 +50,16 @@ pub(crate) enum Verb {
     /// Bookmarks: how far each sync got
     #[command(subcommand)]
     Bookmark(bookmark::BookmarkVerb),
+    /// Data streams: what each sync remembers, and what it came to
+    #[command(subcommand)]
+    DataStream(data_stream::DataStreamVerb),
     /// The event log: read it, follow it, prove it
     #[command(subcommand)]
     Events(events::EventsVerb),
+    /// What was counted: pipelines, executions, attempts, records, bytes
+    Metrics(GetSystemMetrics),
+    /// How far the views follow the log
+    Views(GetViews),
     /// The store: what holds of it, and its schema
     #[command(subcommand)]
     Store(store::StoreVerb),
@@ -77,8 +87,11 @@ impl Verb {
             Self::Select(arguments) => arguments.execute(session).await,
             Self::Bookmark(verb) => verb.execute(session).await,
             Self::Events(verb) => verb.execute(session).await,
+            Self::DataStream(verb) => verb.execute(session).await,
+            Self::Metrics(query) => system::metrics(session, query).await,
+            Self::Views(query) => system::views(session, query).await,
             Self::Store(verb) => verb.execute(session).await,
-            Self::Plugin(verb) => return verb.execute(session),
+            Self::Plugin(verb) => return verb.execute(session).await,
             Self::Init(arguments) => arguments.execute(session),
             Self::Completions(arguments) => arguments.execute(session),
             Self::Schema(arguments) => arguments.execute(session),

@@ -55,6 +55,10 @@ fn every_reader_reads_a_database() {
         "events tail --no-follow",
         "plan pipeline.yaml",
         "store status",
+        "metrics",
+        "views",
+        "plugin used",
+        "data-stream list",
     ] {
         project.flexcore(&line.split(' ').collect::<Vec<_>>()).completes();
     }

@@ -29,7 +29,7 @@ pub(crate) struct OpenStore {
 /// The store itself, to be closed.
 enum Held {
     Folder(SqliteStore),
-    Database { store: PostgresStore, lock: Option<StoreLock> },
+    Database { store: Box<PostgresStore>, lock: Option<StoreLock> },
 }
 
 /// Opens the store of a place as one of the processes that write it, and as the only one of its

@@ -247,7 +247,7 @@ impl Coordinator for StageCoordinator {
             self.token.fetch_add(1, Ordering::SeqCst);
         }
         let token = self.token.load(Ordering::SeqCst);
-        let deadline = Instant::now() + ttl - lease_margin(ttl);
+        let deadline = Instant::now() + ttl.saturating_sub(lease_margin(ttl));
         Ok(LeaseAnswer::Granted(Lease { name: name.to_owned(), token, deadline }))
     }
 

@@ -106,15 +106,15 @@ fn writer_text(writer: Option<&StoreWriter>) -> String {
 /// What became of a schema.
 pub(crate) fn store_migration_text(migration: &StoreMigration, _: Style) -> String {
     let StoreMigration { server, from, to, app_role } = migration;
-    let mut text = match (from, to) {
+    let schema = match (from, to) {
         (0, to) => format!("{server} has a store now, with schema {to}\n"),
         (from, to) if from == to => format!("{server} has schema {to} already\n"),
         (from, to) => format!("{server} was brought from schema {from} to {to}\n"),
     };
-    if let Some(role) = app_role {
-        text.push_str(&format!("role {role} may use the store, and cannot change its events\n"));
-    }
-    text
+    let role = app_role
+        .as_ref()
+        .map(|role| format!("role {role} may use the store, and cannot change its events\n"));
+    schema + &role.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -54,7 +54,9 @@ pub(crate) fn lock(paths: &StatePaths, purpose: &str) -> Result<StoreLock, HostE
 
 /// Opens the database for a purpose.
 pub(crate) async fn open(url: &DatabaseUrl, role: Role) -> Result<PostgresStore, HostError> {
-    PostgresStore::open(PostgresOptions::new(url.expose(), role)).await.map_err(open_error)
+    PostgresStore::open(PostgresOptions::new(url.expose(), role))
+        .await
+        .map_err(|error| open_error(&error))
 }
 
 fn opened(store: PostgresStore, lock: Option<StoreLock>, node: uuid::Uuid) -> OpenStore {
@@ -67,7 +69,7 @@ fn opened(store: PostgresStore, lock: Option<StoreLock>, node: uuid::Uuid) -> Op
         snapshots: Arc::new(store.snapshots()),
         coordinator: Arc::new(store.coordinator(owner)),
         folds_views: true,
-        held: Held::Database { store, lock },
+        held: Held::Database { store: Box::new(store), lock },
     }
 }
 
@@ -76,7 +78,7 @@ pub(super) async fn verifier(url: &DatabaseUrl) -> Result<Arc<dyn LogVerifier>, 
 }
 
 /// The store's refusals in the host's words.
-pub(crate) fn open_error(error: OpenError) -> HostError {
+pub(crate) fn open_error(error: &OpenError) -> HostError {
     let message = error.to_string();
     let (kind, code) = match error {
         OpenError::BadUrl { .. } => (HostErrorKind::Refused, "FC0407"),

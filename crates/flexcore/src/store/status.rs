@@ -34,7 +34,7 @@ fn of_folder(paths: &StatePaths) -> Result<FolderStatus, HostError> {
 }
 
 async fn of_database(paths: &StatePaths, url: &DatabaseUrl) -> Result<DatabaseStatus, HostError> {
-    let status = status(url.expose()).await.map_err(database::open_error)?;
+    let status = status(url.expose()).await.map_err(|error| database::open_error(&error))?;
     Ok(DatabaseStatus {
         server: status.server,
         server_version: status.server_version,
@@ -76,7 +76,8 @@ pub(crate) async fn migrated(
     url: &DatabaseUrl,
     app_role: Option<&str>,
 ) -> Result<StoreMigration, HostError> {
-    let migrated = migrate(url.expose(), app_role).await.map_err(database::open_error)?;
+    let migrated =
+        migrate(url.expose(), app_role).await.map_err(|error| database::open_error(&error))?;
     Ok(StoreMigration {
         server: url.to_string(),
         from: migrated.from,

@@ -14,9 +14,9 @@ fn a_run_of_forty_steps_and_a_sync_of_one_record_work() {
     let mut pipeline = CHAIN.to_owned();
     for step in 1..40 {
         let before = step - 1;
-        pipeline.push_str(&format!(
+        pipeline += &format!(
             "  - {{ id: s{step}, needs: [s{before}], command: {{ run: \"echo {step} >> trace\" }} }}\n"
-        ));
+        );
     }
     let project = Database::new().of(Project::with(&pipeline));
     project.flexcore(&["run", "pipeline.yaml"]).completes();

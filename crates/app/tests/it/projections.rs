@@ -62,7 +62,7 @@ async fn a_run_is_seen_in_every_view() {
         item: None,
     };
     let stream = queries.ask(context, get).await.unwrap();
-    assert_eq!(streams, [stream.clone()]);
+    assert_eq!(streams, std::slice::from_ref(&stream));
     let bookmark = stream.bookmark.unwrap();
     assert_eq!((bookmark.streams, bookmark.positions), (vec!["orders".to_owned()], 1));
     let sync = stream.last_sync.unwrap();

@@ -62,7 +62,7 @@ impl History {
 
     fn next(&mut self, seed: u8) -> Append {
         let pick = usize::from(seed) + self.events as usize;
-        if self.pipelines.is_empty() || (seed % 16 == 0 && self.pipelines.len() < 4) {
+        if self.pipelines.is_empty() || (seed.is_multiple_of(16) && self.pipelines.len() < 4) {
             let number = self.pipelines.len();
             self.pipelines.push(1);
             let id = pipeline_id(number);
@@ -107,7 +107,7 @@ impl History {
             rules: 1,
             environment: EnvironmentName::default(),
             params: json!({}),
-            run_key: (number % 3 == 0).then(|| format!("key-{number}")),
+            run_key: number.is_multiple_of(3).then(|| format!("key-{number}")),
             steps: vec![step("load"), step("after")],
             streams: vec![],
             full_refresh: FullRefresh::AsDefined,
@@ -122,28 +122,28 @@ impl History {
         let at = self.now();
         let (event, next) = match stage {
             Stage::Queued => (ExecutionEvent::Started { at, deadline: None }, Stage::Running),
-            Stage::Running if seed % 5 == 0 => {
+            Stage::Running if seed.is_multiple_of(5) => {
                 let event = match seed % 3 {
                     0 => ExecutionEvent::Completed,
                     1 => ExecutionEvent::Cancelled,
                     _ => ExecutionEvent::Failed { step: load, error: "it's broken".into() },
                 };
-                let may_retry = seed % 3 != 0;
+                let may_retry = !seed.is_multiple_of(3);
                 (event, Stage::Ended { may_retry })
             }
             Stage::Running => {
-                let step = if seed % 2 == 0 { load } else { step("after") };
+                let step = if seed.is_multiple_of(2) { load } else { step("after") };
                 let event = ExecutionEvent::StepStarted { step, attempt: 1, deadline: None };
                 (event, Stage::Attempt(1))
             }
-            Stage::Attempt(attempt) if seed % 3 > 0 => {
+            Stage::Attempt(attempt) if !seed.is_multiple_of(3) => {
                 self.executions[number].1 = Stage::Syncing(attempt);
                 let plugins = SyncPlugins { tap: "tap-csv".into(), target: tap_of(seed) };
                 let execution = execution_id(number);
                 return self
                     .data_stream(pipeline, &DataStreamEvent::SyncStarted { execution, plugins });
             }
-            Stage::Syncing(_) if seed % 3 > 0 => {
+            Stage::Syncing(_) if !seed.is_multiple_of(3) => {
                 return self.data_stream(pipeline, &sync_event(execution_id(number), seed));
             }
             Stage::Attempt(attempt) | Stage::Syncing(attempt) => {
@@ -276,7 +276,7 @@ fn definition(pipeline: usize, version: u32) -> PipelineDefinition {
 }
 
 fn document(pipeline: usize, version: u32) -> Value {
-    let target = if version % 2 == 0 { "target-csv" } else { "target-jsonl" };
+    let target = if version.is_multiple_of(2) { "target-csv" } else { "target-jsonl" };
     let text = format!(
         "pipeline: {}\nsteps:\n  - id: load\n    sync:\n      state: loaded\n      \
          tap: {{ plugin: tap-csv, config: {{ files: [{{ path: x.csv }}] }} }}\n      \

@@ -53,7 +53,7 @@ impl OwnServer {
             // Local address, remote address, state (01: established), queues as sent:received.
             let [_, local, _, state, queues, ..] = fields[..] else { return false };
             let received = queues.split_once(':').map_or("0", |(_, received)| received);
-            state == "01" && local.ends_with(&port) && received.trim_matches('0') != ""
+            state == "01" && local.ends_with(&port) && !received.trim_matches('0').is_empty()
         })
     }
 }
@@ -156,7 +156,7 @@ fn a_run_whose_server_stays_away_gives_up_in_time_and_is_resumed() {
     let execution = project.last_execution()["id"].as_str().expect("an id").to_owned();
     server.runtime.block_on(server.server.stop(Shutdown::Immediate)).expect("it stops");
     assert!(comes_about(Duration::from_secs(30), || attempts_alive(&execution).is_empty()));
-    assert!(running.ends_within(Duration::from_secs(60)), "{}", running.stderr());
+    assert!(running.ends_within(crate::project::PATIENCE), "{}", running.stderr());
     let given_up = running.finish().ends_with(5);
     assert!(given_up.stderr.contains("FC0513"), "{given_up}");
     server.runtime.block_on(server.server.restart(Shutdown::Fast)).expect("it starts");

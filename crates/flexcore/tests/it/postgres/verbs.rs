@@ -11,13 +11,12 @@ steps:
 
 #[test]
 fn a_run_of_forty_steps_and_a_sync_of_one_record_work() {
-    let mut pipeline = CHAIN.to_owned();
-    for step in 1..40 {
+    let steps = (1..40).map(|step| {
         let before = step - 1;
-        pipeline += &format!(
-            "  - {{ id: s{step}, needs: [s{before}], command: {{ run: \"echo {step} >> trace\" }} }}\n"
-        );
-    }
+        let run = format!("command: {{ run: \"echo {step} >> trace\" }}");
+        format!("  - {{ id: s{step}, needs: [s{before}], {run} }}\n")
+    });
+    let pipeline = CHAIN.to_owned() + &steps.collect::<String>();
     let project = Database::new().of(Project::with(&pipeline));
     project.flexcore(&["run", "pipeline.yaml"]).completes();
     assert_eq!(project.read("trace").lines().count(), 40);

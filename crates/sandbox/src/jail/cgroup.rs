@@ -95,8 +95,18 @@ impl Groups {
     /// Makes a group with these limits. `device` is the disk to limit.
     pub(super) fn make(&self, limits: &Limits, device: Option<&str>) -> io::Result<Group> {
         self.remove_leftovers();
-        let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let name = format!("flexcore-{}-{}-{number}", getpid(), self.started);
+        loop {
+            let number = self.made.fetch_add(1, Ordering::Relaxed);
+            let name = format!("flexcore-{}-{}-{number}", getpid(), self.started);
+            match self.make_named(&name, limits, device) {
+                // Another jailer of this process counts as well.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return made,
+            }
+        }
+    }
+
+    fn make_named(&self, name: &str, limits: &Limits, device: Option<&str>) -> io::Result<Group> {
         let mut group = Group {
             folders: Vec::new(),
             memory_events: None,
@@ -105,7 +115,7 @@ impl Groups {
             leftovers: Arc::clone(&self.leftovers),
         };
         if let Some(unified) = &self.unified {
-            let folder = group.folder(unified, &name)?;
+            let folder = group.folder(unified, name)?;
             let kill = folder.join("cgroup.kill");
             if kill.exists() {
                 group.kill = Some(kill);
@@ -116,7 +126,7 @@ impl Groups {
             let Some((limit, settings)) = settings(*control, *is_unified, limits, device) else {
                 continue;
             };
-            let folder = group.folder(base, &name)?;
+            let folder = group.folder(base, name)?;
             for (file, value, is_optional) in settings {
                 let written = fs::write(folder.join(file), value);
                 if !is_optional {

@@ -162,7 +162,10 @@ impl Jailer {
     /// A jailer that starts programs by `launcher`.
     pub fn new(launcher: Launcher, options: JailerOptions) -> Self {
         let groups = if options.control_groups { Groups::find() } else { Groups::default() };
-        Self { launcher, options, groups, users: Arc::default() }
+        // Servers on one machine should not meet; they begin at different places.
+        let next = rustix::process::getpid().as_raw_pid().cast_unsigned() % USERS;
+        let users = Arc::new(Mutex::new(Users { taken: HashSet::new(), next }));
+        Self { launcher, options, groups, users }
     }
 
     /// Starts a program in a jail and returns once it runs. `request.cwd` is a folder of the jail.
@@ -190,14 +193,16 @@ impl Jailer {
             spec,
         };
         let mut attempt = Attempt { order, secrets, group, user };
-        match attempt.run(&self.launcher, request.clone()).await {
-            // The launcher was ended from outside before it took the order.
-            Err(JailError::Spawn(SpawnError::LauncherGone(_))) => {
-                self.launcher.restart().await?;
-                attempt.run(&self.launcher, request).await
-            }
-            outcome => outcome,
+        let mut outcome = attempt.run(&self.launcher, request.clone()).await;
+        if let Err(JailError::Spawn(SpawnError::LauncherGone(_))) = outcome {
+            // It was ended from outside before it took the order.
+            self.launcher.restart().await?;
+            outcome = attempt.run(&self.launcher, request).await;
         }
+        if let (Err(_), Some(group)) = (&outcome, attempt.group.take()) {
+            group.remove().await;
+        }
+        outcome
     }
 
     fn make_group(&self, spec: &JailSpec) -> Result<Option<Group>, JailError> {

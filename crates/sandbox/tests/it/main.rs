@@ -6,4 +6,5 @@ mod bench;
 mod death;
 mod ending;
 mod errors;
+mod jail;
 mod running;

@@ -22,7 +22,7 @@ use rustix::{
 use super::Failed;
 use crate::jail::{
     report::{Control, ControlName, ControlState},
-    spec::{Access, Bind, JailSpec},
+    spec::{Access, Bind, HostPort, JailSpec},
 };
 
 /// The devices that every jail has; none of them is hardware.
@@ -71,7 +71,7 @@ pub(super) fn furnish(spec: &JailSpec, user: Option<u32>) -> Result<Vec<Control>
     // A folder before what is to be shown inside it.
     parts.sort_by_key(|part| part.target.components().count());
 
-    let root = make_root(&spec.etc_and_hosts(user)?)?;
+    let root = make_root(&spec.etc_and_hosts(user))?;
     for (target, link) in links {
         std::os::unix::fs::symlink(&link, root_relative(&target)).map_err(failed_io(&target))?;
     }
@@ -242,18 +242,27 @@ fn enter(root: &OwnedFd) -> Result<(), Failed> {
     set_attributes(root, READ_ONLY, false).map_err(failed("/ (read-only)"))
 }
 
+/// The names that a program can resolve. The first line with a name counts, so a grant for
+/// `localhost` comes before the jail's own.
+fn hosts(grants: &[HostPort]) -> String {
+    let mut hosts = String::new();
+    for (index, grant) in grants.iter().enumerate().filter(|(_, grant)| grant.literal().is_none()) {
+        // Writing to a string does not fail.
+        let _ = writeln!(hosts, "{} {}", grant.address_in_jail(index), grant.host);
+    }
+    if !grants.iter().any(|grant| grant.host.eq_ignore_ascii_case("localhost")) {
+        hosts.push_str("127.0.0.1 localhost\n::1 localhost\n");
+    }
+    hosts.push_str("127.0.0.1 plugin\n");
+    hosts
+}
+
 impl JailSpec {
     /// The files of `/etc`: one user, no name server, and names for what may be connected to.
-    fn etc_and_hosts(&self, user: Option<u32>) -> Result<Vec<(String, Vec<u8>)>, Failed> {
+    fn etc_and_hosts(&self, user: Option<u32>) -> Vec<(String, Vec<u8>)> {
         let uid = user.unwrap_or_else(|| getuid().as_raw());
         let gid = user.unwrap_or_else(|| getgid().as_raw());
-        let mut hosts = String::from("127.0.0.1 localhost\n::1 localhost\n127.0.0.1 plugin\n");
-        for (index, grant) in self.network.grants().iter().enumerate() {
-            if grant.literal().is_none() {
-                writeln!(hosts, "{} {}", grant.address_in_jail(index), grant.host)
-                    .map_err(|_| Failed::new("mounts", "/etc/hosts", Errno::NOMEM))?;
-            }
-        }
+        let hosts = hosts(self.network.grants());
         let own = [
             ("passwd", format!("plugin:x:{uid}:{gid}:plugin:/tmp:/bin/sh\n")),
             ("group", format!("plugin:x:{gid}:\n")),
@@ -262,6 +271,6 @@ impl JailSpec {
             ("resolv.conf", String::new()),
         ];
         let own = own.map(|(name, text)| (name.to_owned(), text.into_bytes()));
-        Ok(own.into_iter().chain(self.etc.iter().cloned()).collect())
+        own.into_iter().chain(self.etc.iter().cloned()).collect()
     }
 }

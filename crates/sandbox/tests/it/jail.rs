@@ -1,0 +1,9 @@
+//! Attempts to get out of the jail, in every tier that this machine offers.
+
+mod cage;
+mod files;
+mod network;
+mod processes;
+mod reports;
+mod resources;
+mod secrets;

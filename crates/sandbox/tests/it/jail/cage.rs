@@ -1,0 +1,277 @@
+//! A jail of the tests: a launcher of some tier, a plugin folder with the fixture, and a work folder.
+
+use std::{
+    collections::HashSet,
+    ffi::OsString,
+    fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use flexcore_sandbox::{
+    Access, Bind, ControlName, IsolationPolicy, JailError, JailExit, JailSpec, Jailed, Jailer,
+    JailerOptions, Launcher, Secret, SpawnRequest, Stdin, processes_of_attempt,
+};
+use tempfile::TempDir;
+
+use crate::bench::{PATIENCE, options, text};
+
+const FIXTURE: &str = include_str!("../../fixtures/escape.c");
+
+/// Who starts jails, and how strong they can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Root, with all namespaces and a user for each jail.
+    Root,
+    /// Root inside a user namespace: the program runs as the very user that owns everything.
+    RootInUserNamespace,
+    /// An ordinary user's launcher.
+    Ordinary,
+    /// No namespaces.
+    Restricted,
+}
+
+impl Stage {
+    /// The stages of this machine.
+    pub(super) fn all() -> Vec<Self> {
+        if rustix::process::geteuid().is_root() {
+            vec![Self::Root, Self::RootInUserNamespace, Self::Ordinary, Self::Restricted]
+        } else {
+            vec![Self::Ordinary, Self::Restricted]
+        }
+    }
+
+    /// Those in which the jail has a root folder and a network of its own.
+    pub(super) fn with_namespaces() -> Vec<Self> {
+        Self::all().into_iter().filter(|stage| stage.has_namespaces()).collect()
+    }
+
+    pub(super) fn has_namespaces(self) -> bool {
+        self != Self::Restricted
+    }
+
+    fn policy(self) -> IsolationPolicy {
+        match self {
+            Self::Root | Self::Ordinary => IsolationPolicy::Strongest,
+            Self::RootInUserNamespace => IsolationPolicy::UserNamespace,
+            Self::Restricted => IsolationPolicy::ProcessGroup,
+        }
+    }
+}
+
+/// A user that owns nothing.
+const ORDINARY_USER: &str = "61998";
+
+pub(super) struct Cage {
+    pub(super) stage: Stage,
+    pub(super) folder: TempDir,
+    pub(super) jailer: Jailer,
+    mounts: String,
+    descriptors: HashSet<String>,
+}
+
+impl Cage {
+    pub(super) async fn new(stage: Stage) -> Self {
+        Self::with_options(stage, JailerOptions::default()).await
+    }
+
+    pub(super) async fn with_options(stage: Stage, jailer: JailerOptions) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        open_to_all(folder.path(), 0o755);
+        for (name, mode) in [("plugin", 0o755), ("work", 0o777), ("other-plugin", 0o755)] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            open_to_all(&folder.path().join(name), mode);
+        }
+        fs::write(folder.path().join("other-plugin/settings"), "password").unwrap();
+        fs::copy(fixture(), folder.path().join("plugin/escape")).unwrap();
+        let mut options = options(&folder, stage.policy());
+        if stage == Stage::Ordinary && rustix::process::geteuid().is_root() {
+            options.executable = launcher_of_an_ordinary_user(&folder);
+        }
+        let launcher = Launcher::start(options).await.unwrap();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let jailer = Jailer::new(launcher, jailer);
+        Self { stage, folder, jailer, mounts, descriptors: open_descriptors() }
+    }
+
+    /// A folder as the program sees it.
+    pub(super) fn seen(&self, name: &str) -> PathBuf {
+        if self.stage.has_namespaces() {
+            Path::new("/").join(name)
+        } else {
+            self.folder.path().join(name)
+        }
+    }
+
+    /// A jail without network, with the plugin and a work folder, that must have what the stage can
+    /// have.
+    pub(super) fn spec(&self) -> JailSpec {
+        let bind = |name: &str, access| Bind {
+            source: self.folder.path().join(name),
+            target: Path::new("/").join(name),
+            access,
+        };
+        let mut spec = JailSpec {
+            binds: vec![bind("plugin", Access::ReadOnly), bind("work", Access::ReadWrite)],
+            ..JailSpec::default()
+        };
+        if !self.stage.has_namespaces() {
+            spec.required = vec![ControlName::Seccomp, ControlName::LandlockFs];
+        }
+        spec
+    }
+
+    pub(super) fn request(&self, argv: &[&str]) -> SpawnRequest {
+        SpawnRequest {
+            argv: argv.iter().map(OsString::from).collect(),
+            cwd: self.seen("work"),
+            environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
+            stdin: Stdin::Null,
+            attempt: self.marker(),
+        }
+    }
+
+    pub(super) async fn try_spawn(
+        &self,
+        argv: &[&str],
+        spec: JailSpec,
+    ) -> Result<Jailed, JailError> {
+        self.jailer.spawn(self.request(argv), spec, &[]).await
+    }
+
+    pub(super) async fn spawn(&self, argv: &[&str], spec: JailSpec) -> Jailed {
+        let stage = self.stage;
+        self.try_spawn(argv, spec).await.unwrap_or_else(|error| panic!("{stage:?}: {error:?}"))
+    }
+
+    /// Runs the fixture to its end and returns what it printed.
+    pub(super) async fn escape(&self, mode: &[&str], spec: JailSpec) -> (String, JailExit) {
+        let escape = self.seen("plugin/escape");
+        let argv: Vec<&str> =
+            std::iter::once(escape.to_str().unwrap()).chain(mode.iter().copied()).collect();
+        self.run(&argv, spec, &[]).await
+    }
+
+    /// Runs a program to its end and returns what it printed, its complaints included.
+    pub(super) async fn run(
+        &self,
+        argv: &[&str],
+        spec: JailSpec,
+        secrets: &[Secret],
+    ) -> (String, JailExit) {
+        let stage = self.stage;
+        let jailed = self.jailer.spawn(self.request(argv), spec, secrets).await;
+        let mut jailed = jailed.unwrap_or_else(|error| panic!("{stage:?}: {error:?}"));
+        let (stdout, stderr) = (jailed.stdout.take().unwrap(), jailed.stderr.take().unwrap());
+        let (printed, complaints, exit) = tokio::time::timeout(PATIENCE, async {
+            tokio::join!(text(stdout), text(stderr), jailed.wait())
+        })
+        .await
+        .unwrap_or_else(|_| panic!("{stage:?}: {argv:?} does not end"));
+        (printed + &complaints, exit)
+    }
+
+    fn marker(&self) -> String {
+        format!("{}/jailed", self.folder.path().display())
+    }
+
+    pub(super) fn alive(&self) -> Vec<u32> {
+        processes_of_attempt(&self.marker())
+    }
+
+    /// Asserts that nothing is left of the jails: no process, control group, mount or descriptor.
+    pub(super) async fn assert_clean(&self) {
+        let stage = self.stage;
+        assert_eq!(self.alive(), Vec::<u32>::new(), "{stage:?}");
+        assert_eq!(own_groups(), Vec::<PathBuf>::new(), "{stage:?}");
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert_eq!(mounts, self.mounts, "{stage:?}");
+        // Tasks that were aborted let go of theirs a moment later.
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let left: Vec<String> =
+                open_descriptors().difference(&self.descriptors).cloned().collect();
+            if left.is_empty() {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "{stage:?}: {left:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Asserts that every attempt was answered, and none with success.
+pub(super) fn assert_held(stage: Stage, printed: &str) {
+    assert!(!printed.contains("ESCAPED"), "{stage:?}:\n{printed}");
+    assert!(printed.lines().count() > 2, "{stage:?}: nothing was tried:\n{printed}");
+}
+
+fn open_to_all(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn launcher_of_an_ordinary_user(folder: &TempDir) -> PathBuf {
+    let program = folder.path().join("probe");
+    fs::copy(env!("CARGO_BIN_EXE_flexcore-sandbox-probe"), &program).unwrap();
+    open_to_all(&program, 0o755);
+    let path = folder.path().join("launcher");
+    let script = format!(
+        "#!/bin/sh\nexec setpriv --reuid={ORDINARY_USER} --regid={ORDINARY_USER} --clear-groups {} \"$@\"\n",
+        program.display()
+    );
+    fs::write(&path, script).unwrap();
+    open_to_all(&path, 0o755);
+    path
+}
+
+/// The compiled fixture, made once for each version of its text.
+fn fixture() -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    FIXTURE.hash(&mut hasher);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let made = folder.join(format!("escape-{:x}", hasher.finish()));
+    if !made.exists() {
+        let work = tempfile::tempdir_in(folder).unwrap();
+        let (source, program) = (work.path().join("escape.c"), work.path().join("escape"));
+        fs::write(&source, FIXTURE).unwrap();
+        let paths = ["-o".as_ref(), program.as_os_str(), source.as_os_str()];
+        let status = Command::new("cc").args(["-O1", "-w"]).args(paths).status();
+        let status = status.is_ok_and(|status| status.success());
+        assert!(status, "the fixture does not compile; `make setup` installs a C compiler");
+        // Whole or not at all: other tests look for it at the same time.
+        fs::rename(&program, &made).unwrap();
+    }
+    made
+}
+
+/// The control groups that this process has made and not removed.
+fn own_groups() -> Vec<PathBuf> {
+    let prefix = format!("flexcore-{}-", std::process::id());
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let paths: HashSet<&str> = own.lines().filter_map(|line| line.rsplit(':').next()).collect();
+    let mut found = Vec::new();
+    for mount in mounts.lines().filter(|line| line.contains(" - cgroup")) {
+        let point = mount.split(' ').nth(4).unwrap();
+        for path in &paths {
+            let folder = format!("{point}{path}");
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            let own =
+                entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+            found.extend(own.map(|entry| entry.path()));
+        }
+    }
+    found
+}
+
+/// What the descriptors of this process lead to, with their numbers.
+fn open_descriptors() -> HashSet<String> {
+    let entries = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let target = |path: PathBuf| Some((path.clone(), fs::read_link(path).ok()?));
+    let seen = entries.filter_map(|entry| target(entry.path()));
+    // The folder that is being read is one of them.
+    let seen = seen.filter(|(_, target)| !target.ends_with("fd"));
+    seen.map(|(path, target)| format!("{} {}", path.display(), target.display())).collect()
+}

@@ -1,0 +1,127 @@
+//! Attempts on the network, and the one way out.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    os::linux::net::SocketAddrExt as _,
+    os::unix::net::{SocketAddr, UnixListener},
+};
+
+use flexcore_sandbox::{HostPort, JailError, Network};
+
+use super::cage::{Cage, Stage, assert_held};
+
+fn grant(host: &str, port: u16) -> HostPort {
+    HostPort { host: host.into(), port }
+}
+
+/// Answers one connection by saying what it said, in capitals.
+fn shouting_server() -> (u16, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let thread = std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut said = [0; 5];
+        connection.read_exact(&mut said).unwrap();
+        connection.write_all(&said.to_ascii_uppercase()).unwrap();
+    });
+    (port, thread)
+}
+
+#[tokio::test]
+async fn without_a_grant_nothing_can_be_reached() {
+    for stage in Stage::all() {
+        let cage = Cage::new(stage).await;
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port().to_string();
+        let name = format!("flexcore-test-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let abstract_server = UnixListener::bind_addr(&address).unwrap();
+        let (printed, _) = cage.escape(&["network", &port, &name], cage.spec()).await;
+        assert_held(stage, &printed);
+        for server in [server.set_nonblocking(true), abstract_server.set_nonblocking(true)] {
+            server.unwrap();
+        }
+        assert!(server.accept().is_err() && abstract_server.accept().is_err(), "{stage:?}");
+        drop((server, abstract_server));
+        cage.assert_clean().await;
+    }
+}
+
+const CLIENT: &str = "
+import socket, sys
+try:
+    connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10)
+    connection.sendall(b'hello')
+    print(connection.recv(5).decode() or 'closed')
+except OSError as error:
+    print('refused')
+";
+
+#[tokio::test]
+async fn a_granted_address_is_reached_and_its_bytes_are_counted() {
+    for stage in Stage::with_namespaces() {
+        for host in ["127.0.0.1", "localhost"] {
+            let cage = Cage::new(stage).await;
+            let (port, server) = shouting_server();
+            let mut spec = cage.spec();
+            spec.network = Network::Only(vec![grant(host, port)]);
+            let client = ["/usr/bin/python3", "-c", CLIENT, host, &port.to_string()];
+            let (printed, exit) = cage.run(&client, spec, &[]).await;
+            assert_eq!(printed, "HELLO\n", "{stage:?}");
+            server.join().unwrap();
+            let [used] = exit.network.as_slice() else { panic!("{exit:?}") };
+            assert_eq!((used.connections, used.failed), (1, 0), "{stage:?}");
+            assert_eq!((used.bytes_sent, used.bytes_received), (5, 5), "{stage:?}");
+            cage.assert_clean().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_grant_for_one_port_is_none_for_another() {
+    for stage in Stage::with_namespaces() {
+        let cage = Cage::new(stage).await;
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let granted = if port == 1_024 { 1_025 } else { port - 1 };
+        let mut spec = cage.spec();
+        spec.network = Network::Only(vec![grant("127.0.0.1", granted)]);
+        let client = ["/usr/bin/python3", "-c", CLIENT, "127.0.0.1", &port.to_string()];
+        let (printed, exit) = cage.run(&client, spec, &[]).await;
+        assert_eq!(printed, "refused\n", "{stage:?}");
+        assert_eq!(exit.network[0].connections, 0, "{stage:?}");
+        server.set_nonblocking(true).unwrap();
+        assert!(server.accept().is_err(), "{stage:?}");
+        drop(server);
+        cage.assert_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn low_ports_and_private_addresses_are_listened_on_inside() {
+    for stage in Stage::with_namespaces() {
+        let cage = Cage::new(stage).await;
+        let mut spec = cage.spec();
+        // Nobody answers there; what counts is that the server, not the jail, is asked to connect.
+        spec.network = Network::Only(vec![grant("name.invalid", 443), grant("192.0.2.10", 80)]);
+        let client = ["/usr/bin/python3", "-c", CLIENT, "name.invalid", "443"];
+        let (printed, exit) = cage.run(&client, spec, &[]).await;
+        assert!(printed == "closed\n" || printed == "refused\n", "{stage:?}: {printed}");
+        assert_eq!(exit.network[0].grant, grant("name.invalid", 443));
+        assert_eq!(exit.network[0].connections, 0, "{stage:?}");
+        cage.assert_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn where_a_list_cannot_be_held_its_program_is_refused_even_if_not_strict() {
+    let cage = Cage::new(Stage::Restricted).await;
+    let mut spec = cage.spec();
+    spec.strict = false;
+    spec.network = Network::Only(vec![grant("127.0.0.1", 1)]);
+    let refused = cage.try_spawn(&["/bin/true"], spec).await.unwrap_err();
+    assert!(matches!(refused, JailError::Missing { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("egress"), "{refused}");
+    cage.assert_clean().await;
+}

@@ -1,0 +1,112 @@
+//! Attempts on processes and on the kernel.
+
+use flexcore_sandbox::ExitStatus;
+
+use super::cage::{Cage, Stage, assert_held};
+use crate::bench::lines;
+
+#[tokio::test]
+async fn no_call_that_reaches_past_the_jail_is_carried_out() {
+    for stage in Stage::all() {
+        let cage = Cage::new(stage).await;
+        let host = std::process::id().to_string();
+        let (printed, exit) = cage.escape(&["calls", &host], cage.spec()).await;
+        assert_held(stage, &printed);
+        assert!(exit.status.is_success(), "{stage:?}: {printed}");
+        for expected in ["ptrace EPERM", "unshare_user EPERM", "clone3 ENOSYS", "io_uring ENOSYS"] {
+            assert!(printed.contains(expected), "{stage:?}: {printed}");
+        }
+        if cfg!(target_arch = "x86_64") {
+            // Some kernels are built without the 32-bit table, which ends the process as well.
+            assert!(printed.contains("x32 SIGSYS"), "{stage:?}: {printed}");
+            assert!(printed.contains("int80 SIG"), "{stage:?}: {printed}");
+        }
+        cage.assert_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn killing_everything_kills_nothing_outside() {
+    for stage in Stage::all() {
+        let cage = Cage::new(stage).await;
+        let (printed, exit) = cage.escape(&["kill-all"], cage.spec()).await;
+        assert_eq!(printed, "still here\n", "{stage:?}");
+        assert!(exit.status.is_success(), "{stage:?}");
+        let (printed, _) = cage.run(&["/bin/echo", "alive"], cage.spec(), &[]).await;
+        assert_eq!(printed, "alive\n", "{stage:?}: the launcher lives");
+        cage.assert_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn a_fork_bomb_stops_at_its_limit() {
+    for stage in Stage::all() {
+        let cage = Cage::new(stage).await;
+        let mut spec = cage.spec();
+        spec.limits.pids = 20;
+        let (printed, _) = cage.escape(&["fork-bomb"], spec).await;
+        assert!(printed.ends_with(" EAGAIN\n"), "{stage:?}: {printed}");
+        let forks: u32 = printed.split(' ').nth(1).unwrap().parse().unwrap();
+        assert!(forks < 20, "{stage:?}: {printed}");
+        cage.assert_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn daemons_that_are_deaf_or_stopped_end_with_the_jail() {
+    for stage in Stage::all() {
+        let cage = Cage::new(stage).await;
+        let escape = cage.seen("plugin/escape");
+        let mut jailed = cage.spawn(&[escape.to_str().unwrap(), "linger"], cage.spec()).await;
+        let (said, _output) = lines(jailed.stdout.take().unwrap(), 1).await;
+        assert_eq!(said, ["lingering"]);
+        jailed.process.terminate();
+        let exit = jailed.kill().await;
+        assert_eq!(exit.status, ExitStatus::Signal(9), "{stage:?}");
+        drop(_output);
+        cage.assert_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn a_jail_that_is_dropped_ends() {
+    for stage in Stage::all() {
+        let cage = Cage::new(stage).await;
+        let escape = cage.seen("plugin/escape");
+        let mut jailed = cage.spawn(&[escape.to_str().unwrap(), "linger"], cage.spec()).await;
+        let (_, output) = lines(jailed.stdout.take().unwrap(), 1).await;
+        drop(jailed);
+        // The output ends when the last process does.
+        crate::bench::text(output.into_inner()).await;
+        // What the dropped one could not remove, the next one does.
+        let (printed, _) = cage.run(&["/bin/echo", "next"], cage.spec(), &[]).await;
+        assert_eq!(printed, "next\n");
+        assert_eq!(cage.alive(), Vec::<u32>::new(), "{stage:?}");
+    }
+}
+
+#[tokio::test]
+async fn common_programs_run_in_the_jail() {
+    let script = "
+import asyncio, multiprocessing, os, subprocess, tempfile, threading
+threading.Thread(target=lambda: None).start()
+assert subprocess.run(['/bin/echo', 'x'], capture_output=True).stdout == b'x\\n'
+with tempfile.TemporaryFile(dir='/tmp') as file:
+    file.write(b'x')
+async def main():
+    process = await asyncio.create_subprocess_exec('/bin/true')
+    return await process.wait()
+assert asyncio.run(main()) == 0
+with multiprocessing.Pool(2) as pool:
+    assert pool.map(abs, [-1, -2]) == [1, 2]
+import pwd
+print('ran', pwd.getpwuid(os.getuid()).pw_name)
+";
+    for stage in Stage::with_namespaces() {
+        let cage = Cage::new(stage).await;
+        let (printed, exit) = cage.run(&["/usr/bin/python3", "-c", script], cage.spec(), &[]).await;
+        assert_eq!(printed, "ran plugin\n", "{stage:?}");
+        assert!(exit.status.is_success(), "{stage:?}");
+        cage.assert_clean().await;
+    }
+}

@@ -22,11 +22,14 @@ use super::{
 
 /// How long a server may take to accept connections, recovery included.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// What every test server is configured with; all that makes commits durable stays as it is.
+/// What every test server is configured with; all that makes commits durable stays as it is. After a
+/// crash it flushes the file system at once, and not one by one some thousand files: a restart takes
+/// a tenth of the time.
 const CONFIGURATION: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 300
+recovery_init_sync_method = syncfs
 log_line_prefix = '%m [%p] %d '
 ";
 /// Ends a server when its last user is gone.

@@ -58,20 +58,29 @@ pub(crate) fn list(
     limit: usize,
     after: Option<&str>,
 ) -> Result<Page<ExecutionRow>, StoreError> {
-    let after = after.map(cursor).transpose()?;
     let next = |row: &ExecutionRow| format!("{}/{}", row.created_at.as_micros(), row.id.0.simple());
+    match select(filter, after)? {
+        Some((query, order)) => query.page(connection, order, limit, execution, next),
+        None => Ok(Page { items: Vec::new(), next: None }),
+    }
+}
+
+/// The query and its order; `None` if nothing can match.
+fn select(
+    filter: &ExecutionFilter,
+    after: Option<&str>,
+) -> Result<Option<(Query, &'static str)>, StoreError> {
+    let after = after.map(cursor).transpose()?;
     let mut query = Query::new("execution", COLUMNS);
     let pipeline = filter.pipeline.as_ref().map(|name| name.as_str().to_owned());
     if let Some(prefix) = &filter.id_prefix {
-        let Some(range) = ExecutionFilter::id_range(prefix) else {
-            return Ok(Page { items: Vec::new(), next: None });
-        };
+        let Some(range) = ExecutionFilter::id_range(prefix) else { return Ok(None) };
         query.and("id BETWEEN ? AND ?", range.map(|id| id.into_bytes().to_vec()));
         narrow(&mut query, filter, pipeline);
         if let Some((_, id)) = after {
             query.and("id < ?", [id.into_bytes().to_vec()]);
         }
-        return query.page(connection, "id DESC", limit, execution, next);
+        return Ok(Some((query, "id DESC")));
     }
     if let Some(run_key) = &filter.run_key {
         query.and("run_key = ?", [run_key.clone()]);
@@ -86,7 +95,7 @@ pub(crate) fn list(
         let key: [Value; 2] = [created_at.into(), id.into_bytes().to_vec().into()];
         query.and("(created_at, id) < (?, ?)", key);
     }
-    query.page(connection, "created_at DESC, id DESC", limit, execution, next)
+    Ok(Some((query, "created_at DESC, id DESC")))
 }
 
 /// Adds conditions that no index is to be chosen for: a unary plus hides a column from them.
@@ -152,4 +161,47 @@ fn execution(row: &Row<'_>) -> Result<ExecutionRow, StoreError> {
         })
     };
     rest().map_err(|error| corrupt(&place, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::schema::VIEWS, *};
+
+    #[test]
+    fn lists_walk_an_index_and_never_sort_or_scan() {
+        let connection = VIEWS.in_memory().unwrap();
+        let statuses =
+            |some: &[&str]| some.iter().map(|status| (*status).to_owned()).collect::<Vec<_>>();
+        let pipelines = [None, Some(PipelineName::from_str("flights").unwrap())];
+        let keys = [None, Some("nightly".to_owned())];
+        let prefixes = [None, Some("ex_01".to_owned())];
+        let cursor = format!("5/{}", Uuid::nil().simple());
+        for statuses in [statuses(&[]), statuses(&["failed"]), statuses(&["queued", "running"])] {
+            for (pipeline, run_key) in
+                pipelines.iter().flat_map(|p| keys.iter().map(move |k| (p, k)))
+            {
+                for (id_prefix, after) in
+                    prefixes.iter().flat_map(|p| [None, Some(cursor.as_str())].map(|a| (p, a)))
+                {
+                    let filter = ExecutionFilter {
+                        pipeline: pipeline.clone(),
+                        statuses: statuses.clone(),
+                        run_key: run_key.clone(),
+                        id_prefix: id_prefix.clone(),
+                    };
+                    let (query, order) = select(&filter, after).unwrap().unwrap();
+                    let plan = query.plan(&connection, order);
+                    let scans = |step: &String| {
+                        step.starts_with("SCAN execution") && !step.contains("USING INDEX")
+                    };
+                    // A page of each status is merged: that sorts no more than a page.
+                    let sorts = |steps: &[String]| {
+                        steps[1].contains("TEMP B-TREE") && !steps[0].starts_with("SCAN (")
+                    };
+                    let is_bad = plan.iter().any(scans) || plan.windows(2).any(sorts);
+                    assert!(!is_bad, "{filter:?}: {plan:#?}");
+                }
+            }
+        }
+    }
 }

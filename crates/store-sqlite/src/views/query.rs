@@ -73,6 +73,15 @@ impl Query {
         Ok(Page { items, next })
     }
 
+    /// How SQLite would run it.
+    #[cfg(test)]
+    pub(crate) fn plan(&self, connection: &Connection, order: &str) -> Vec<String> {
+        let (sql, values) = self.sql(order, 50);
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = statement.query_map(params_from_iter(values), |row| row.get(3)).unwrap();
+        steps.collect::<Result<_, _>>().unwrap()
+    }
+
     fn sql(&self, order: &str, limit: usize) -> (String, Vec<Value>) {
         let end = format!(" ORDER BY {order} LIMIT {}", limit + 1);
         let Some((column, alternatives)) = &self.one_of else {

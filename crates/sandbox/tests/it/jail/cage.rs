@@ -1,5 +1,7 @@
 //! A jail of the tests: a launcher of some tier, a plugin folder with the fixture, and a work folder.
 
+#![expect(clippy::panic, reason = "a test whose stage cannot be set fails, and says which stage")]
+
 use std::{
     collections::HashSet,
     ffi::OsString,

@@ -58,12 +58,12 @@ async fn daemons_that_are_deaf_or_stopped_end_with_the_jail() {
         let cage = Cage::new(stage).await;
         let escape = cage.seen("plugin/escape");
         let mut jailed = cage.spawn(&[escape.to_str().unwrap(), "linger"], cage.spec()).await;
-        let (said, _output) = lines(jailed.stdout.take().unwrap(), 1).await;
+        let (said, output) = lines(jailed.stdout.take().unwrap(), 1).await;
         assert_eq!(said, ["lingering"]);
         jailed.process.terminate();
         let exit = jailed.kill().await;
         assert_eq!(exit.status, ExitStatus::Signal(9), "{stage:?}");
-        drop(_output);
+        drop(output);
         cage.assert_clean().await;
     }
 }

@@ -1,6 +1,9 @@
 //! The port's implementation over the batcher and the readers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use flexcore_eventsourcing::{Append, Hash, RecordedEvent, StreamName, Timestamp};
@@ -27,6 +30,8 @@ use crate::{OpenError, connection::Pool};
 
 /// How often an append that was refused although nothing speaks against it is tried again.
 const TURNS: usize = 100;
+/// The first and the longest pause before the streams of a refused append are looked at again.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
 /// The event log on PostgreSQL.
 #[derive(Debug)]
@@ -91,13 +96,38 @@ impl PostgresEventStore {
                     Outcome::Refused => prepared = answer.prepared,
                 }
             }
-            let client = self.reader.pool().get().await?;
-            if let Some(outcome) = resolve(&client, &prepared).await? {
+            if let Some(outcome) = self.why_refused(&prepared).await? {
                 return outcome;
             }
         }
         let reason = "its streams change faster than it can be appended; try again";
         Err(StoreError::Unavailable(reason.to_owned()).into())
+    }
+
+    /// Looks at the streams of a refused append, and looks again if the connection was lost: an
+    /// attempt before the one that was refused may have been the one that wrote it.
+    async fn why_refused(
+        &self,
+        prepared: &Prepared,
+    ) -> Result<Option<Result<Appended, AppendError>>, StoreError> {
+        let is_open = || self.batcher.as_ref().is_some_and(|batcher| !batcher.is_closed());
+        let (since, mut pause) = (Instant::now(), LOOK_AGAIN.0);
+        loop {
+            let look = async { resolve(&*self.reader.pool().get().await?, prepared).await };
+            match look.await {
+                Err(StoreError::Unavailable(reason)) if is_open() => {
+                    if since.elapsed() + pause > self.deadline {
+                        return Err(StoreError::Unavailable(format!(
+                            "{reason}; whether it was written is not known; repeating the same \
+                             append is safe"
+                        )));
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LOOK_AGAIN.1);
+                }
+                result => return result,
+            }
+        }
     }
 
     async fn ask(&self, prepared: Prepared, is_again: bool) -> Result<Answer, AppendError> {

@@ -9,8 +9,13 @@ use flexcore_api::{
     ListDataStreams, ListExecutions, ListPipelines,
 };
 use flexcore_app::{ProjectionError, Projector};
-use flexcore_domain::ExecutionStatus;
-use flexcore_eventsourcing::{Append, Epoch, EventData, StreamName};
+use flexcore_domain::{
+    ErrorClass, ExecutionStatus, FailureReason, StepCounts,
+    data_stream::{DataStreamEvent, SyncPlugins},
+    execution::{ExecutionEvent, StepError},
+    pipeline::PipelineEvent,
+};
+use flexcore_eventsourcing::{Append, Epoch, EventData, StreamName, Timestamp};
 use flexcore_ports::{
     DataStreamFilter, EventStore, ExecutionFilter, MetricFilter, PipelineFilter, RebuildViews,
     ViewStore,
@@ -22,7 +27,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::stage::Stage;
-use history::{History, event_of};
+use history::{History, event_of, execution_id, pipeline_id, step};
 
 const SYNC: &str = r"
 pipeline: orders
@@ -345,6 +350,98 @@ async fn a_rebuild_on_sqlite_ends_with_the_rows_of_the_live_views() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_on_postgres_ends_with_the_rows_of_the_live_views() {
     a_rebuild_beside_appends_ends_with_the_rows_of_the_live_views(Log::postgres().await).await;
+}
+
+/// An attempt of the sync of execution 0 fails for this reason.
+fn failed(attempt: u32, reason: FailureReason) -> ExecutionEvent {
+    let message = "it said no\nand more".to_owned();
+    let error = StepError { reason, message, exit_code: None, stderr_tail: vec![] };
+    ExecutionEvent::StepFailed { step: step("load"), attempt, error, retryable: true }
+}
+
+fn started(attempt: u32) -> ExecutionEvent {
+    ExecutionEvent::StepStarted { step: step("load"), attempt, deadline: None }
+}
+
+#[tokio::test]
+async fn what_syncs_come_to_is_counted() {
+    let log = Log::sqlite();
+    let mut history = History::default();
+    let execution = execution_id(0);
+    let plugins = SyncPlugins { tap: "tap-csv".into(), target: "shop (python3)".into() };
+    let begin = DataStreamEvent::SyncStarted { execution, plugins };
+    let counts = StepCounts { records: 5, bytes: 50 };
+    let record = DataStreamEvent::SyncRecorded { execution, counts };
+    let at = history.now();
+    let appends = [
+        history.create(),
+        history.order(0),
+        history.execution(0, &[ExecutionEvent::Started { at, deadline: None }, started(1)]),
+        history.data_stream(0, &begin),
+        history.execution(0, &[failed(1, FailureReason::Attempt(ErrorClass::ExitCode))]),
+        // The same plugins hold the sync still: no event says again which they are.
+        history.execution(0, &[started(2), failed(2, FailureReason::NodeLost), started(3)]),
+    ];
+    for append in appends {
+        log.append(append).await;
+        log.projector().catch_up().await.unwrap();
+    }
+    let plugins = async || log.views.list_plugins(None, 10, None).await.unwrap().items;
+    let row =
+        async |name: &str| plugins().await.into_iter().find(|row| row.key.name == name).unwrap();
+    let tap = row("tap-csv").await;
+    assert_eq!((tap.pipelines, tap.attempts, tap.failures), (1, 3, 1));
+    assert_eq!(tap.last_error.as_deref(), Some("it said no"));
+    let used = row("shop (python3)").await;
+    assert_eq!((used.pipelines, used.attempts, used.failures), (0, 3, 1));
+    let named = row("target-jsonl").await;
+    assert_eq!((named.pipelines, named.attempts), (1, 0), "an environment may put another there");
+    let stream = async || {
+        let all = log.views.list_data_streams(&DataStreamFilter::default(), 10, None).await;
+        all.unwrap().items.remove(0)
+    };
+    let before = stream().await;
+    assert_eq!((&*before.pipeline.to_string(), &*before.state), ("pipeline-0", "loaded"));
+    assert_eq!(before.holder, Some(execution));
+    assert_eq!(before.last_sync.unwrap().outcome, "failed");
+    let archived = PipelineEvent::Archived;
+    for append in [
+        history.data_stream(0, &record),
+        history.execution(0, &[ExecutionEvent::Completed]),
+        history.append("pipeline", &[&pipeline_id(0).to_string()], &[archived]),
+    ] {
+        log.append(append).await;
+    }
+    log.projector().catch_up().await.unwrap();
+    let after = stream().await;
+    assert_eq!((after.holder, after.syncs, after.records, after.bytes), (None, 1, 5, 50));
+    assert_eq!(after.last_sync.unwrap().outcome, "completed");
+    assert!(plugins().await.iter().all(|row| row.pipelines == 0));
+}
+
+#[tokio::test]
+async fn an_execution_that_was_removed_for_its_age_may_be_run_again() {
+    let log = Log::sqlite();
+    let mut history = History::default();
+    let at = history.now();
+    let error = "no".to_owned();
+    let ended = ExecutionEvent::Failed { step: step("load"), error };
+    for append in [
+        history.create(),
+        history.order(0),
+        history.execution(0, &[ExecutionEvent::Started { at, deadline: None }, ended]),
+    ] {
+        log.append(append).await;
+    }
+    log.projector().catch_up().await.unwrap();
+    let now = Timestamp::from_micros(at.as_micros() + 1_000_000_000_000);
+    assert_eq!(log.views.remove_executions_before(now).await.unwrap(), 1);
+    let again = ExecutionEvent::Retried { steps: vec![step("load")] };
+    log.append(history.execution(0, &[again])).await;
+    log.projector().catch_up().await.unwrap();
+    let head = log.events.head().await.unwrap().position;
+    let positions = log.positions().await;
+    assert!(positions.values().all(|at| *at == (head, None)), "{positions:?}");
 }
 
 /// Folds a history in two ways: cut as `cuts` says, and in one go.

@@ -63,11 +63,7 @@ impl History {
     fn next(&mut self, seed: u8) -> Append {
         let pick = usize::from(seed) + self.events as usize;
         if self.pipelines.is_empty() || (seed.is_multiple_of(16) && self.pipelines.len() < 4) {
-            let number = self.pipelines.len();
-            self.pipelines.push(1);
-            let id = pipeline_id(number);
-            let event = PipelineEvent::Created { id, definition: definition(number, 1) };
-            return self.append("pipeline", &[&id.to_string()], &[event]);
+            return self.create();
         }
         let pipeline = pick % self.pipelines.len();
         if seed % 16 < 3 {
@@ -80,6 +76,15 @@ impl History {
             return self.order(pipeline);
         }
         self.advance(open[pick % open.len()], seed)
+    }
+
+    /// A new pipeline.
+    pub(crate) fn create(&mut self) -> Append {
+        let number = self.pipelines.len();
+        self.pipelines.push(1);
+        let id = pipeline_id(number);
+        let event = PipelineEvent::Created { id, definition: definition(number, 1) };
+        self.append("pipeline", &[&id.to_string()], &[event])
     }
 
     fn change_pipeline(&mut self, number: usize, seed: u8) -> Append {
@@ -96,7 +101,8 @@ impl History {
         self.append("pipeline", &[&pipeline_id(number).to_string()], &[event])
     }
 
-    fn order(&mut self, pipeline: usize) -> Append {
+    /// A new execution.
+    pub(crate) fn order(&mut self, pipeline: usize) -> Append {
         let number = self.executions.len();
         self.executions.push((pipeline, Stage::Queued));
         let order = ExecutionOrder {
@@ -155,20 +161,27 @@ impl History {
         self.execution(number, &[event])
     }
 
-    fn execution(&mut self, number: usize, events: &[ExecutionEvent]) -> Append {
+    /// Events of an execution.
+    pub(crate) fn execution(&mut self, number: usize, events: &[ExecutionEvent]) -> Append {
         self.append("execution", &[&execution_id(number).to_string()], events)
     }
 
-    fn data_stream(&mut self, pipeline: usize, event: &DataStreamEvent) -> Append {
+    /// An event of the data stream of a pipeline.
+    pub(crate) fn data_stream(&mut self, pipeline: usize, event: &DataStreamEvent) -> Append {
         let id = pipeline_id(pipeline).to_string();
         self.append("data-stream", &["default", &id, "loaded"], std::slice::from_ref(event))
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_micros(BEGIN + i64::try_from(self.events).unwrap() * STEP)
     }
 
-    fn append<E: StoredEvent>(&mut self, category: &str, key: &[&str], events: &[E]) -> Append {
+    pub(crate) fn append<E: StoredEvent>(
+        &mut self,
+        category: &str,
+        key: &[&str],
+        events: &[E],
+    ) -> Append {
         let stream = StreamName::new("default", category, key.iter().copied()).unwrap();
         let data: Vec<EventData> = events
             .iter()
@@ -242,20 +255,20 @@ fn name(pipeline: usize) -> String {
     format!("pipeline-{pipeline}")
 }
 
-fn pipeline_id(number: usize) -> PipelineId {
+pub(crate) fn pipeline_id(number: usize) -> PipelineId {
     PipelineId(Uuid::from_u128(0x1000 + number as u128))
 }
 
-fn execution_id(number: usize) -> ExecutionId {
+pub(crate) fn execution_id(number: usize) -> ExecutionId {
     ExecutionId(Uuid::from_u128(0x2000 + number as u128))
 }
 
-fn step(id: &str) -> StepId {
+pub(crate) fn step(id: &str) -> StepId {
     id.parse().unwrap()
 }
 
 /// Two steps; the document names the plugins, which differ with the version.
-fn definition(pipeline: usize, version: u32) -> PipelineDefinition {
+pub(crate) fn definition(pipeline: usize, version: u32) -> PipelineDefinition {
     let of_kind = |id: &str, kind| StepDefinition {
         id: step(id),
         kind,

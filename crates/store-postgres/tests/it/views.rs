@@ -44,12 +44,19 @@ macro_rules! view_store_contract {
 
 flexcore_testkit::for_each_view_case!(view_store_contract);
 
-#[tokio::test]
-async fn the_newest_snapshot_of_the_history_comes_back() {
-    let Stage { store, .. } = stage().await;
-    let (events, snapshots) = (store.events(), store.snapshots());
-    snapshots_contract::the_newest_snapshot_of_the_history_comes_back(&*events, &snapshots).await;
+macro_rules! snapshots_contract {
+    ($($case:ident,)+) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                let Stage { store, .. } = stage().await;
+                snapshots_contract::$case(&*store.events(), &store.snapshots()).await;
+            }
+        )+
+    };
 }
+
+flexcore_testkit::for_each_snapshot_case!(snapshots_contract);
 
 async fn names(views: &dyn ViewStore) -> Vec<String> {
     let page = views.list_pipelines(&PipelineFilter::default(), 10, None).await.unwrap();

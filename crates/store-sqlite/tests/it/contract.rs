@@ -48,16 +48,20 @@ fn appends_at_once_are_taken_in_some_order() {
     model_contract::appends_at_once_are_taken_in_some_order(500, sqlite);
 }
 
-#[tokio::test]
-async fn the_newest_snapshot_of_the_history_comes_back() {
-    let folder = folder();
-    let store = writer(folder.path()).unwrap();
-    snapshots_contract::the_newest_snapshot_of_the_history_comes_back(
-        &*store.events(),
-        &store.snapshots(),
-    )
-    .await;
+macro_rules! snapshots_contract {
+    ($($case:ident,)+) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                let folder = folder();
+                let store = writer(folder.path()).unwrap();
+                snapshots_contract::$case(&*store.events(), &store.snapshots()).await;
+            }
+        )+
+    };
 }
+
+flexcore_testkit::for_each_snapshot_case!(snapshots_contract);
 
 macro_rules! view_store_contract {
     ($($case:ident,)+) => {

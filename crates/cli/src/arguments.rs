@@ -13,12 +13,22 @@ use crate::{
     verb::Verb,
 };
 
+/// The variables that set what no option does, or what no argument should show.
+const ENVIRONMENT: &str = "\
+Environment:
+    FLEXCORE_DATABASE_URL  the database that holds the store, password included
+    FLEXCORE_STORE         the store, as --store takes it
+    FLEXCORE_ENVIRONMENT   the environment, as --environment takes it
+    FLEXCORE_LEASE_TTL     how long a dead owner keeps an execution in a database [default: 6s]
+    FLEXCORE_CHECKPOINT_KEY, FLEXCORE_CHECKPOINT_TO, FLEXCORE_CHECKPOINT_EVERY
+                           sign checkpoints of the log while a pipeline runs";
+
 /// Runs data-integration pipelines as durable executions
 #[derive(Debug, Parser)]
 #[command(
     name = "flexcore",
     version,
-    after_help = exit::HELP,
+    after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP),
     max_term_width = 100
 )]
 pub struct Cli {

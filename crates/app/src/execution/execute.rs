@@ -42,6 +42,8 @@ impl HandleCommand<ExecutePipeline> for Services {
         let create = ExecutionCommand::Create(order.clone());
         let events = Execution::decide(None, &create, order.created_at)?;
         let append = Append::to(stream, 0, self.envelopes(context, &events));
+        // Before anybody can see it: an execution that is seen without an owner is gone on with.
+        self.expect_to_drive(id).await?;
         match self.ports.store.append(append).await {
             Ok(appended) => Ok(accepted(&order, false, appended.last_position)),
             // Another process was quicker with the same key.

@@ -1,5 +1,7 @@
 //! Who drives an execution now.
 
+use std::time::Duration;
+
 use flexcore_domain::ExecutionId;
 use flexcore_ports::{LeaseHolder, StoreError};
 
@@ -10,7 +12,19 @@ pub(crate) fn lease_name(execution: ExecutionId) -> String {
     format!("execution/{execution}")
 }
 
+/// How long an execution is kept for the process that created it: enough for the way to the runner,
+/// which renews the lease for as long as it was told to.
+const UNTIL_DRIVEN: Duration = Duration::from_secs(6);
+
 impl Services {
+    /// Takes the lease of an execution that is about to be created: whoever creates one drives it,
+    /// and until then others must not take it for interrupted. Nothing is lost if somebody has the
+    /// lease: then the execution is there already.
+    pub(super) async fn expect_to_drive(&self, execution: ExecutionId) -> Result<(), UseCaseError> {
+        let taken = self.ports.coordinator.acquire(&lease_name(execution), UNTIL_DRIVEN).await;
+        taken.map(drop).map_err(|error| StoreError::Unavailable(error.to_string()).into())
+    }
+
     /// The process that holds an execution's lease: this one, or another that is alive as far as
     /// anybody can tell. `None` for an execution that is interrupted, not begun or at its end.
     ///

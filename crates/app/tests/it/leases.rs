@@ -93,6 +93,9 @@ async fn an_execution_with_a_live_owner_elsewhere_is_not_interrupted() {
     let life = stage.life(i64::MAX);
     let execution = stage.order(&life).await;
     let name: PipelineName = "waits".parse().unwrap();
+    let ours = life.services.decide_run(&name, RunPolicy::ResumeOrStart).await.unwrap();
+    assert_eq!(ours, RunDecision::Start, "it was created a moment ago and is about to be driven");
+    stage.coordinator.forget();
     let refused = life.services.decide_run(&name, RunPolicy::Refuse).await.unwrap();
     assert!(matches!(refused, RunDecision::Refused(_)), "{refused:?}");
     stage.coordinator.give_to_rival();

@@ -50,6 +50,69 @@ fn two_folders_run_pipelines_of_their_own_at_once() {
     assert_eq!(names, ["\"other\"", "\"waits\""]);
 }
 
+/// As by cron on two machines: nobody takes for interrupted what the other has just created.
+#[test]
+fn two_that_start_one_pipeline_at_the_same_moment_run_one_execution_each() {
+    let database = Database::new();
+    let pipeline = "pipeline: tick\nsteps:\n  - { id: a, command: { run: \"echo a >> trace\" } }\n";
+    let machines: Vec<Project> = (0..4).map(|_| database.of(Project::with(pipeline))).collect();
+    machines[0].flexcore(&["run", "pipeline.yaml"]).completes();
+    for round in 2..5 {
+        let runs = machines.iter().map(|machine| machine.start(&["run", "pipeline.yaml"]));
+        for run in runs.collect::<Vec<_>>() {
+            run.finish().completes();
+        }
+        for machine in &machines[1..] {
+            assert_eq!(machine.read("trace").lines().count(), round - 1);
+        }
+    }
+    let list = machines[0].json(&["execution", "list"]).completes().value();
+    let list = list["items"].as_array().expect("a list");
+    assert_eq!(list.len(), 13);
+    assert!(list.iter().all(|execution| execution["status"] == "completed"), "{list:#?}");
+    machines[0].assert_log_verifies();
+}
+
+const COPY: &str = "\
+pipeline: copy
+steps:
+  - id: load
+    sync: { tap: { command: [sh, tap.sh] }, target: { plugin: target-jsonl, config: { path: out } } }
+";
+
+/// A tap that waits for a file in the middle of its stream.
+const SLOW_TAP: &str = r#"
+case "$*" in *--discover*) exit 1 ;; esac
+echo '{"type":"SCHEMA","stream":"rows","schema":{"properties":{"id":{"type":"integer"}}},"key_properties":["id"]}'
+echo '{"type":"RECORD","stream":"rows","record":{"id":1}}'
+touch waiting
+while [ ! -e go ]; do sleep 0.01; done
+echo '{"type":"STATE","value":{"bookmarks":{"rows":{"id":1}}}}'
+"#;
+
+#[test]
+fn a_sync_that_is_under_way_elsewhere_is_not_run_twice() {
+    let database = Database::new();
+    let machine = || {
+        let project = database.of(Project::with(COPY));
+        project.write("tap.sh", SLOW_TAP);
+        project
+    };
+    let (one, two) = (machine(), machine());
+    let running = one.start(&["run", "pipeline.yaml"]);
+    wait_until("the tap runs", || one.path("waiting").exists());
+    two.write("go", "");
+    let refused = two.flexcore(&["run", "pipeline.yaml"]).ends_with(1);
+    let holder = one.json(&["execution", "list", "--status", "running"]).completes().value();
+    let holder = holder["items"][0]["id"].as_str().expect("an id").to_owned();
+    assert!(refused.stderr.contains(&holder), "it says who holds the sync: {refused}");
+    assert!(!two.path("waiting").exists(), "its tap was not started");
+    one.write("go", "");
+    running.finish().completes();
+    two.flexcore(&["run", "pipeline.yaml"]).completes();
+    one.assert_log_verifies();
+}
+
 #[test]
 fn of_two_that_want_one_execution_one_runs_and_the_other_is_told_who() {
     let database = Database::new();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::{log_sqlite, measure::Measure, pump, run};
+use crate::{log_postgres, log_sqlite, measure::Measure, pump, run, views};
 
 /// A group of measurements that share their preparation.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Group {
 /// All groups, in the order in which they run.
 pub(crate) const GROUPS: &[Group] = &[
     Group { name: "log-sqlite", run: log_sqlite::run },
+    Group { name: "log-postgres", run: log_postgres::run },
+    Group { name: "views", run: views::run },
     Group { name: "pump", run: pump::run },
     Group { name: "run", run: run::run },
 ];

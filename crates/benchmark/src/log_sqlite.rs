@@ -7,7 +7,7 @@
 
 mod bare;
 mod durable;
-mod workload;
+pub(crate) mod workload;
 
 use std::{
     path::Path,

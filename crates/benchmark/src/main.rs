@@ -21,12 +21,14 @@
 mod data;
 mod flexcore;
 mod group;
+mod log_postgres;
 mod log_sqlite;
 mod measure;
 mod pump;
 mod report;
 mod run;
 mod sample;
+mod views;
 
 use std::{
     path::{Path, PathBuf},

@@ -29,8 +29,13 @@ const MAX_APPENDS: usize = 1_000;
 const MAX_BYTES: usize = 1 << 20;
 /// A batch takes no further append once it has so many events.
 const MAX_EVENTS: usize = 10_000;
-/// Other processes are told of growth at most so often: who was told looks again for some time.
-const NOTIFY: Duration = Duration::from_millis(2);
+/// Other processes are told of growth at most so often: who was told looks again every few
+/// milliseconds for twice as long.
+const NOTIFY: Duration = Duration::from_millis(50);
+/// The shortest and the longest time for which callers that are expected back are waited for before
+/// a batch is sent without them. In between it is a quarter of what the last batch took: leaving a
+/// caller behind costs that caller a whole batch.
+const GAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
 
 /// A message to the batcher.
 #[derive(Debug)]
@@ -56,6 +61,7 @@ struct Done {
     all_accepted: bool,
     /// The streams that it wrote to, and their versions if they were accepted.
     streams: Vec<(StreamName, u64)>,
+    took: Duration,
 }
 
 #[derive(Default)]
@@ -68,6 +74,8 @@ struct State {
     running: FuturesUnordered<BoxFuture<'static, Done>>,
     /// How many appends the last batch had: so many callers may come back at any moment.
     last_size: usize,
+    /// How long it took.
+    took: Duration,
     notified: Option<Instant>,
     closing: Vec<oneshot::Sender<()>>,
     is_closed: bool,
@@ -88,8 +96,7 @@ impl Batcher {
                 biased;
                 Some(done) = state.running.next(), if !state.running.is_empty() => {
                     self.finish(done, &mut state);
-                    // Callers that were answered mostly send again: let them.
-                    tokio::task::yield_now().await;
+                    self.gather(&mut state).await;
                 }
                 message = self.messages.recv(), if may_receive => match message {
                     Some(message) => state.accept(message),
@@ -101,6 +108,23 @@ impl Batcher {
         drop(self);
         for closing in state.closing {
             let _ = closing.send(());
+        }
+    }
+
+    /// Callers that were answered a moment ago mostly send again. Sending what the first of them
+    /// bring would make the others wait for a batch of their own.
+    async fn gather(&mut self, state: &mut State) {
+        if !state.running.is_empty() {
+            return;
+        }
+        let patience = (state.took / 4).clamp(GAP.0, GAP.1);
+        let since = Instant::now();
+        loop {
+            self.take_in(state);
+            if state.waiting.len() >= state.last_size || since.elapsed() > patience {
+                return;
+            }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -130,15 +154,17 @@ impl Batcher {
                 state.notified = Some(Instant::now());
             }
             state.last_size = requests.len();
+            let since = Instant::now();
             state.running.push(Box::pin(async move {
                 let (head, all_accepted) = lane.commit(requests, notify).await;
-                Done { lane, head, all_accepted, streams }
+                Done { lane, head, all_accepted, streams, took: since.elapsed() }
             }));
         }
     }
 
     fn finish(&mut self, done: Done, state: &mut State) {
         self.lanes.push(done.lane);
+        state.took = done.took;
         if let Some(head) = done.head {
             self.published.publish(head);
         }
@@ -169,7 +195,7 @@ impl State {
 
     /// While a batch is on its way, a small one would only make the callers behind it wait longer.
     fn is_worth_sending(&self) -> bool {
-        self.running.is_empty() || self.waiting.len() * 2 >= self.last_size
+        self.running.is_empty() || self.waiting.len() >= self.last_size
     }
 
     /// Takes from what waits as much as fits into a batch, in order. Appends that write to a stream

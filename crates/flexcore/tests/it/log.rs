@@ -94,7 +94,7 @@ fn a_log_that_was_cut_short_or_replaced_is_found_by_its_checkpoints() {
 /// Copies the log of a store that nobody has open.
 fn copy_log_file(project: &Project, to: &str) {
     assert!(!project.path(".flexcore/log.db-wal").exists(), "the store was closed");
-    fs::copy(project.path(".flexcore/log.db"), project.path(to)).unwrap();
+    fs::copy(project.path(".flexcore/log.db"), project.path(to)).expect("a copy of the log");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_program_takes_checkpoints_on_its_standard_input() {
 
 fn make_executable(project: &Project, file: &str) {
     use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(project.path(file), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(project.path(file), fs::Permissions::from_mode(0o755)).expect("a file that may be run");
 }
 
 #[test]

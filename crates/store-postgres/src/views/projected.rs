@@ -1,6 +1,6 @@
 //! The rows as projections read and write them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
@@ -80,7 +80,8 @@ impl ProjectedRows for PostgresViewStore {
         let times = of_kind!(rows, ViewRow::Execution).map(|row| row.created_at.as_micros());
         let times: Vec<i64> = times.collect();
         let to = Standing { checkpoint: Some(checkpoint), epoch, stopped: None };
-        self.move_on(&projection, after, to, changes, times).await
+        let moved = self.move_on(&projection, after, to, changes, times).await;
+        self.or_swapped(&projection, moved).await
     }
 
     async fn stop(
@@ -91,7 +92,8 @@ impl ProjectedRows for PostgresViewStore {
         stopped: Stopped,
     ) -> Result<(), ApplyError> {
         let to = Standing { checkpoint: after, epoch, stopped: Some(stopped) };
-        self.move_on(projection, after, to, Vec::new(), Vec::new()).await
+        let moved = self.move_on(projection, after, to, Vec::new(), Vec::new()).await;
+        self.or_swapped(projection, moved).await
     }
 }
 
@@ -133,6 +135,25 @@ impl PostgresViewStore {
         transaction.commit().await.map_err(failed)
     }
 
+    /// A statement fails if the tables that it names went with a swap of the views: then what was
+    /// read is not what is in use now.
+    async fn or_swapped(
+        &self,
+        projection: &str,
+        moved: Result<(), ApplyError>,
+    ) -> Result<(), ApplyError> {
+        let Err(ApplyError::Store(error)) = moved else { return moved };
+        let known = self.generation.load(Ordering::Relaxed);
+        let present = match self.pool.get().await {
+            Ok(client) => self.ask_generation(&client).await.ok(),
+            Err(_) => None,
+        };
+        if present.is_none_or(|present| present == known) {
+            return Err(ApplyError::Store(error));
+        }
+        Err(ApplyError::Moved { projection: projection.to_owned() })
+    }
+
     /// Keeps the views in use where they are and the projection for this transaction, which need
     /// not survive a crash of the server: the log does, and the checkpoint goes with the rows.
     /// `None`: other views are in use now.
@@ -162,7 +183,7 @@ impl PostgresViewStore {
         locked?;
         let present: i32 = present?.get(0);
         if !self.is_fixed && present != generation {
-            self.generation.store(present, std::sync::atomic::Ordering::Relaxed);
+            self.generation.store(present, Ordering::Relaxed);
             return Ok(None);
         }
         inserted?;

@@ -2,8 +2,8 @@
 
 use flexcore_eventsourcing::{Append, Epoch, Timestamp};
 use flexcore_ports::{
-    Checkpoint, EventStore, ExecutionFilter, ExecutionViews, Fold, PipelineFilter, ProjectedRows,
-    RebuildViews, Snapshot, Snapshots, ViewRow, ViewStore,
+    ApplyError, Checkpoint, EventStore, ExecutionFilter, ExecutionViews, Fold, PipelineFilter,
+    ProjectedRows, RebuildViews, Snapshot, Snapshots, Stopped, ViewRow, ViewStore,
 };
 use flexcore_store_postgres::{PostgresOptions, PostgresStore, Role, migrate};
 use flexcore_testkit::{
@@ -127,7 +127,16 @@ async fn a_fold_that_began_before_a_swap_is_refused() {
         rows: vec![ViewRow::Pipeline(pipeline_row(1, "late"))],
     };
     // It has not heard of the swap yet; what it read was in the former views.
-    assert!(beside.apply(fold.clone()).await.is_err());
+    let refused = beside.apply(fold.clone()).await;
+    assert!(matches!(refused, Err(ApplyError::Moved { .. })), "{refused:?}");
+    let unheard = open(&url).await.views();
+    assert_eq!(unheard.checkpoint("status").await.unwrap(), Some(checkpoint(6)));
+    let rebuild = store.rebuild_views().begin().await.unwrap();
+    fill(&*rebuild.views(), 6, "weather").await;
+    rebuild.publish().await.unwrap();
+    let stopped = Stopped { position: 7, reason: "no".to_owned() };
+    let refused = unheard.stop("status", Some(checkpoint(6)), Epoch(0), stopped).await;
+    assert!(matches!(refused, Err(ApplyError::Moved { .. })), "{refused:?}");
     assert_eq!(names(&*beside).await, ["weather"]);
     beside.apply(fold).await.unwrap();
     assert_eq!(names(&*views).await, ["late"]);

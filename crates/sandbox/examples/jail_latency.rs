@@ -57,10 +57,10 @@ async fn measure(isolation: IsolationPolicy, control_groups: bool) {
     let (mut starts, mut rounds) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let begin = Instant::now();
-        let jailed = jailer.spawn(request.clone(), spec.clone(), &[]).await;
-        let jailed = jailed.expect("/bin/true starts in a jail");
+        let inside = jailer.spawn(request.clone(), spec.clone(), &[]).await;
+        let inside = inside.expect("/bin/true starts in a jail");
         starts.push(begin.elapsed());
-        assert!(jailed.wait().await.status.is_success());
+        assert!(inside.wait().await.status.is_success());
         rounds.push(begin.elapsed());
     }
     launcher.shut_down().await;

@@ -8,16 +8,23 @@
 //! attempt's init builds the jail around itself (`daemon::jail`); the program's process locks itself
 //! in as its last act before exec.
 
+mod attempt;
 mod cgroup;
 mod egress;
+mod error;
+mod jailed;
 mod jailer;
 pub(crate) mod probe;
 pub(crate) mod report;
 pub(crate) mod spec;
+mod users;
+mod watchdog;
 pub(crate) mod wire;
 
 pub use egress::GrantUse;
-pub use jailer::{JailError, JailExit, Jailed, Jailer, JailerOptions};
+pub use error::JailError;
+pub use jailed::{JailExit, Jailed};
+pub use jailer::{Jailer, JailerOptions};
 pub use probe::{ProbeError, probe};
 pub use report::{Control, ControlName, ControlState, SandboxReport, Tier};
 pub use spec::{

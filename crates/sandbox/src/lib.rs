@@ -25,11 +25,27 @@
 //! decides nothing about time either: when to terminate and when to kill is the caller's business,
 //! as is the deadline after which nobody waits for the caller any more.
 //!
-//! # How to restrict programs further
+//! # The jail
 //!
-//! The jail (mounts, Landlock, seccomp, cgroups, limits) belongs between fork and exec: describe it
-//! in `wire::Order`, apply what needs the namespace in `daemon::namespace::furnish` and what must be
-//! last in `daemon::init`, and report what was enforced in `wire::Report::Started`.
+//! A [`Jailer`] starts programs that nobody here wrote. What such a program may see, reach and use is
+//! a [`JailSpec`]; what the kernel holds of it is a [`SandboxReport`], control by control. A strict
+//! spec refuses the program where a required control does not hold. Machines differ, so nothing is
+//! concluded from versions: [`probe()`] builds a jail and tries to get out of it.
+//!
+//! Three things to know before relying on it:
+//!
+//! * The owner of files counts in a jail too: where the server is root, the program is a user that
+//!   owns nothing, and a writable bind must let that user write.
+//! * Landlock before version 9 does not hold connections to Unix sockets by path. Where there are
+//!   mount namespaces no foreign socket has a path; in the restricted tier it does.
+//! * Without control groups, memory is a limit for each process and a look at all of them ten times a
+//!   second: against accidents.
+//!
+//! # How to add a control
+//!
+//! A name and its remedy in `jail::report`, its setting in `jail::spec`, the step in `daemon::jail`
+//! (rights are dropped late, filters last), an attempt in `daemon::jail::trial`, and an attempt in
+//! `tests/fixtures/escape.c`. Files of a group belong to `jail::cgroup::settings`.
 
 mod channel;
 mod daemon;

@@ -2,7 +2,11 @@
 
 use std::{io, os::fd::OwnedFd, time::Duration};
 
-use rustix::{io::Errno, net::RecvFlags};
+use rustix::{
+    io::Errno,
+    net::RecvFlags,
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::OnceCell,
@@ -33,12 +37,19 @@ pub struct Process {
     pid: u32,
     isolation: Isolation,
     control: Control,
+    /// The attempt's init, readable once that has ended, which the kernel lets it only after every
+    /// other process of its namespace.
+    init: Option<AsyncFd<OwnedFd>>,
     status: OnceCell<ExitStatus>,
 }
 
 impl Process {
-    pub(crate) fn new(pid: u32, isolation: Isolation, control: Control) -> Self {
-        Self { pid, isolation, control, status: OnceCell::new() }
+    /// `init` is the sender of the report that the program runs.
+    pub(crate) fn new(pid: u32, isolation: Isolation, control: Control, init: Option<u32>) -> Self {
+        let init = init.and_then(|init| Pid::from_raw(init.cast_signed()));
+        let open = |init| pidfd_open(init, PidfdFlags::empty()).ok();
+        let init = init.and_then(open).and_then(|init| channel::register(init).ok());
+        Self { pid, isolation, control, init, status: OnceCell::new() }
     }
 
     /// The program's process id as the server sees it.
@@ -61,9 +72,15 @@ impl Process {
                     match self.control.report().await {
                         Ok(Some((Report::Ended(status), _))) => return status,
                         Ok(Some(_)) => {}
-                        // Somebody killed the init: the kernel killed its namespace with it, or the
-                        // launcher its tree.
-                        Ok(None) | Err(_) => return ExitStatus::KILLED,
+                        // Somebody killed the init: the kernel kills its namespace with it, or the
+                        // launcher its tree. Its socket is closed before that is done.
+                        Ok(None) | Err(_) => {
+                            if let Some(init) = &self.init {
+                                // An error would be one of the runtime; there is no more to wait by.
+                                let _ = init.readable().await;
+                            }
+                            return ExitStatus::KILLED;
+                        }
                     }
                 }
             })

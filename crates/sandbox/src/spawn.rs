@@ -231,8 +231,8 @@ impl Prepared {
             let report = control.report().await.map_err(exhausted)?;
             match report {
                 Some((Report::Forked, sender)) => pid = sender.unwrap_or(0),
-                Some((Report::Started(isolation), _)) => {
-                    return Ok(Process::new(pid, isolation, control));
+                Some((Report::Started(isolation), init)) => {
+                    return Ok(Process::new(pid, isolation, control, init));
                 }
                 Some((Report::Refused(Stage::Launch, errno), _)) => {
                     return Err(exhausted(io::Error::from_raw_os_error(errno)));

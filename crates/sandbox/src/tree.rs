@@ -77,6 +77,16 @@ pub(crate) fn started(pid: Pid) -> Option<u64> {
     Seen::read(pid).map(|seen| seen.started)
 }
 
+/// The parent of a process; `None` if either is gone.
+pub(crate) fn parent(pid: Pid) -> Option<Pid> {
+    Seen::read(pid).and_then(|seen| Pid::from_raw(seen.parent))
+}
+
+/// The processes below one, as far as a look without locks can tell.
+pub(crate) fn pids_below(root: Pid) -> Vec<Pid> {
+    listed_descendants(root).into_iter().map(|seen| seen.pid).collect()
+}
+
 /// Every process that `/proc` shows.
 fn all_processes() -> Vec<Seen> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };

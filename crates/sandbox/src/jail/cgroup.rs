@@ -4,6 +4,9 @@
 //! A group is made below the server's own, with its limits, before anything enters it. Its name
 //! tells whose it is, so that a later run removes what a killed one left.
 
+mod place;
+mod settings;
+
 use std::{
     fs::{self, File, OpenOptions},
     io,
@@ -18,6 +21,10 @@ use std::{
 
 use rustix::process::{Pid, getpid};
 
+use self::{
+    place::{delegate, folder, has_kill, is_writable},
+    settings::settings,
+};
 use super::{
     report::{Control, ControlName},
     spec::Limits,
@@ -176,71 +183,6 @@ fn is_of_the_dead(name: &str) -> bool {
     Pid::from_raw(pid).is_some_and(|pid| tree::started(pid) != Some(started))
 }
 
-/// A file, what to write into it, and whether it may be missing.
-type Setting = (&'static str, String, bool);
-
-/// What to write for a control, and the limit to report; `None` if it is not limited.
-fn settings(
-    control: ControlName,
-    is_unified: bool,
-    limits: &Limits,
-    device: Option<&str>,
-) -> Option<(u64, Vec<Setting>)> {
-    let memory = limits.memory_bytes;
-    // One more for the jail's init.
-    let pids = u64::from(limits.pids) + 1;
-    Some(match (control, is_unified) {
-        (ControlName::Memory, true) => (
-            memory,
-            vec![
-                ("memory.max", memory.to_string(), false),
-                ("memory.swap.max", "0".to_owned(), true),
-                ("memory.oom.group", "1".to_owned(), true),
-            ],
-        ),
-        (ControlName::Memory, false) => (
-            memory,
-            vec![
-                ("memory.limit_in_bytes", memory.to_string(), false),
-                // Kernels can be built or started without counting swap.
-                ("memory.memsw.limit_in_bytes", memory.to_string(), true),
-            ],
-        ),
-        (ControlName::Pids, _) => (limits.pids.into(), vec![("pids.max", pids.to_string(), false)]),
-        (ControlName::Cpu, is_unified) => {
-            // The kernel takes no less than a hundredth.
-            let milli = limits.cpu_milli?.max(10);
-            let quota = u64::from(milli) * 100;
-            (
-                milli.into(),
-                if is_unified {
-                    vec![("cpu.max", format!("{quota} 100000"), false)]
-                } else {
-                    vec![
-                        ("cpu.cfs_period_us", "100000".to_owned(), false),
-                        ("cpu.cfs_quota_us", quota.to_string(), false),
-                    ]
-                },
-            )
-        }
-        (ControlName::Io, is_unified) => {
-            let (bytes, device) = (limits.io_bytes_per_second?, device?);
-            (
-                bytes,
-                if is_unified {
-                    vec![("io.max", format!("{device} rbps={bytes} wbps={bytes}"), false)]
-                } else {
-                    vec![
-                        ("blkio.throttle.read_bps_device", format!("{device} {bytes}"), false),
-                        ("blkio.throttle.write_bps_device", format!("{device} {bytes}"), false),
-                    ]
-                },
-            )
-        }
-        _ => return None,
-    })
-}
-
 impl Group {
     fn folder(&mut self, base: &Path, name: &str) -> io::Result<PathBuf> {
         let folder = base.join(name);
@@ -298,93 +240,9 @@ impl Drop for Group {
     }
 }
 
-/// The folder of this process's own group: with a controller of version 1, or of version 2.
-fn folder(mounts: &str, own: &str, controller: Option<&str>) -> Option<PathBuf> {
-    let own = own.lines().find_map(|line| {
-        let (_, rest) = line.split_once(':')?;
-        let (controllers, path) = rest.split_once(':')?;
-        let is_it = match controller {
-            Some(controller) => controllers.split(',').any(|name| name == controller),
-            None => controllers.is_empty(),
-        };
-        is_it.then_some(path)
-    })?;
-    mounts.lines().find_map(|line| {
-        let (place, system) = line.split_once(" - ")?;
-        let mut place = place.split(' ').skip(3);
-        let (root, mount) = (place.next()?, place.next()?);
-        let mut system = system.split(' ');
-        let is_it = match (system.next()?, controller) {
-            ("cgroup2", None) => true,
-            ("cgroup", Some(name)) => system.nth(1)?.split(',').any(|option| option == name),
-            _ => false,
-        };
-        // In a container the mount begins at the container's group, and so may the path.
-        let below = Path::new(own).strip_prefix(root).or(Path::new(own).strip_prefix("/")).ok()?;
-        is_it.then(|| Path::new(mount).join(below))
-    })
-}
-
-/// Whether a group can be made here, and have a process put into it: found out by making one.
-fn is_writable(folder: &Path) -> bool {
-    let trial = folder.join(format!("flexcore-{}-0-trial", getpid()));
-    let made = fs::create_dir(&trial).is_ok();
-    let open = OpenOptions::new().write(true).open(trial.join("cgroup.procs")).is_ok();
-    let removed = fs::remove_dir(&trial).is_ok();
-    made && open && removed
-}
-
-fn has_kill(folder: &Path) -> bool {
-    let trial = folder.join(format!("flexcore-{}-0-trial", getpid()));
-    let has = fs::create_dir(&trial).is_ok() && trial.join("cgroup.kill").exists();
-    let _ = fs::remove_dir(&trial);
-    has
-}
-
-/// Has a controller of version 2 reach the groups below; false if it cannot. A group that holds
-/// processes may not (unless it is the machine's first), so this process goes into one of its own,
-/// if nobody else is where it was.
-fn delegate(folder: &Path, controller: &str) -> bool {
-    let lists = |file: &str| {
-        let list = fs::read_to_string(folder.join(file)).unwrap_or_default();
-        list.split_ascii_whitespace().any(|name| name == controller)
-    };
-    if !lists("cgroup.controllers") {
-        return false;
-    }
-    let enable = || fs::write(folder.join("cgroup.subtree_control"), format!("+{controller}"));
-    if lists("cgroup.subtree_control") || enable().is_ok() {
-        return true;
-    }
-    let own = getpid().to_string();
-    let processes = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-    if processes.lines().any(|pid| pid != own) {
-        return false;
-    }
-    let leaf = folder.join("supervisor");
-    let _ = fs::create_dir(&leaf);
-    fs::write(leaf.join("cgroup.procs"), own).is_ok() && enable().is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MOUNTS: &str = "\
-31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw
-36 31 0:32 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
-41 31 0:38 /box /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
-";
-    const OWN: &str = "4:memory:/a\n1:cpu,cpuacct:/b/c\n0::/box/d\n";
-
-    #[test]
-    fn the_own_group_is_found_for_each_version() {
-        let cpu = folder(MOUNTS, OWN, Some("cpu")).unwrap();
-        assert_eq!(cpu, Path::new("/sys/fs/cgroup/cpu,cpuacct/b/c"));
-        let unified = folder(MOUNTS, OWN, None).unwrap();
-        assert_eq!(unified, Path::new("/sys/fs/cgroup/unified/d"));
-        assert_eq!(folder(MOUNTS, OWN, Some("memory")), None, "it is not mounted");
-    }
 
     #[test]
     fn groups_of_others_and_of_the_living_are_left_alone() {
@@ -393,13 +251,5 @@ mod tests {
         assert!(is_of_the_dead(&format!("flexcore-{}-{}-0", getpid(), started + 1)));
         assert!(!is_of_the_dead("user.slice"));
         assert!(!is_of_the_dead("flexcore-x-1-0"));
-    }
-
-    #[test]
-    fn what_is_not_limited_is_not_written() {
-        let limits = Limits { io_bytes_per_second: Some(1), ..Limits::default() };
-        assert_eq!(settings(ControlName::Cpu, true, &limits, None), None);
-        assert_eq!(settings(ControlName::Io, true, &limits, None), None, "no disk is known");
-        assert!(settings(ControlName::Io, false, &limits, Some("8:0")).is_some());
     }
 }

@@ -1,9 +1,10 @@
 //! Attempts on processes and on the kernel.
 
 use flexcore_sandbox::ExitStatus;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::cage::{Cage, Stage, assert_held};
-use crate::bench::lines;
+use crate::bench::{lines, stat_field, text};
 
 #[tokio::test]
 async fn no_call_that_reaches_past_the_jail_is_carried_out() {
@@ -77,11 +78,34 @@ async fn a_jail_that_is_dropped_ends() {
         let (_, output) = lines(jailed.stdout.take().unwrap(), 1).await;
         drop(jailed);
         // The output ends when the last process does.
-        crate::bench::text(output.into_inner()).await;
+        text(output.into_inner()).await;
         // What the dropped one could not remove, the next one does.
         let (printed, _) = cage.run(&["/bin/echo", "next"], cage.spec(), &[]).await;
         assert_eq!(printed, "next\n");
         assert_eq!(cage.alive(), Vec::<u32>::new(), "{stage:?}");
+    }
+}
+
+/// Whoever is killed from outside, the jail ends: the launcher, or the jail's own init.
+#[tokio::test]
+async fn a_jail_ends_with_its_launcher_and_with_its_init() {
+    for stage in Stage::all() {
+        for of_launcher in [true, false] {
+            let cage = Cage::new(stage).await;
+            let escape = cage.seen("plugin/escape");
+            let mut jailed = cage.spawn(&[escape.to_str().unwrap(), "linger"], cage.spec()).await;
+            let (_, output) = lines(jailed.stdout.take().unwrap(), 1).await;
+            let init = stat_field(jailed.process.pid(), 4);
+            let victim = if of_launcher { stat_field(init, 4) } else { init };
+            let victim = Pid::from_raw(victim.cast_signed()).unwrap();
+            kill_process(victim, Signal::KILL).unwrap();
+            // The output ends when the last process does.
+            text(output.into_inner()).await;
+            assert_eq!(jailed.wait().await.status, ExitStatus::Signal(9), "{stage:?}");
+            let (printed, _) = cage.run(&["/bin/echo", "next"], cage.spec(), &[]).await;
+            assert_eq!(printed, "next\n", "{stage:?}");
+            assert_eq!(cage.alive(), Vec::<u32>::new(), "{stage:?}");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Attempts to use up the machine.
 
-use flexcore_sandbox::{ControlName, ExitStatus};
+use flexcore_sandbox::{ControlName, ExitStatus, JailerOptions};
 
 use super::cage::{Cage, Stage};
 
@@ -25,6 +25,22 @@ async fn memory_of_every_kind_ends_at_its_limit_where_groups_count_it() {
                 assert!(printed.contains("memory ENOMEM"), "{stage:?}: {printed}");
             }
         }
+        cage.assert_clean().await;
+    }
+}
+
+/// No limit of a process counts shared memory; this is what is left without control groups.
+#[tokio::test]
+async fn without_groups_a_look_at_all_processes_ends_what_uses_too_much() {
+    for stage in Stage::all() {
+        let options = JailerOptions { control_groups: false, own_users: true };
+        let cage = Cage::with_options(stage, options).await;
+        let mut spec = cage.spec();
+        spec.limits.memory_bytes = 32 << 20;
+        let hog = ["memory", "67108864", "shared", "stay"];
+        let (printed, exit) = cage.escape(&hog, spec).await;
+        assert_eq!((printed.as_str(), exit.status), ("", ExitStatus::Signal(9)), "{stage:?}");
+        assert!(exit.out_of_memory, "{stage:?}");
         cage.assert_clean().await;
     }
 }

@@ -8,6 +8,7 @@ mod faults;
 mod interleaving;
 mod lease;
 mod migrating;
+mod roles;
 mod soak;
 mod support;
 mod tampering;

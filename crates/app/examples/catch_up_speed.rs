@@ -2,7 +2,8 @@
 //!
 //! Fills a log on SQLite with events of 256 bytes in batches of 64, reads it with bare reads of the
 //! store and with a subscription, in turns, and prints events a second of both and their ratio.
-//! `catch_up_speed EVENTS ROUNDS` overrides 500,000 and 5.
+//! `catch_up_speed EVENTS ROUNDS` overrides 500,000 and 5. Rounds on a machine that does other work
+//! differ several times over; only a quiet one gives figures to rely on.
 #![expect(clippy::print_stdout, reason = "a measurement for people")]
 
 use std::{error::Error, sync::Arc, time::Instant};

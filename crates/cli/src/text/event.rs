@@ -3,7 +3,8 @@
 use flexcore_api::{EventPage, EventView, LogStatistics, VerifyReply};
 
 use super::{
-    Align, Style, Table, builder::Text, checkpoint::comparison_text, count_text, execution::time_text, printable, shortened,
+    Align, Style, Table, builder::Text, checkpoint::comparison_text, count_text,
+    execution::time_text, printable, shortened,
 };
 
 /// How much of a payload stands in a line; JSON has all of it.

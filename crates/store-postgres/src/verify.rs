@@ -155,7 +155,39 @@ impl Proof {
         } else if let Some((batch, last_good_position, reason)) = self.streams.compare(self.head) {
             self.fault =
                 Some(VerifyFault { batch: Some(batch), page: None, last_good_position, reason });
+        } else {
+            self.compare_with_views(client).await?;
         }
+        Ok(())
+    }
+
+    /// Views that have folded in more than the log holds, or another history, prove that it was cut
+    /// short or replaced.
+    async fn compare_with_views(&mut self, client: &Client) -> Result<(), StoreError> {
+        let sql = "SELECT v.name, v.position, b.hash IS NOT NULL \
+            FROM flexcore.views_checkpoints() v \
+            LEFT JOIN flexcore.batch b ON b.last_position = v.position \
+            WHERE b.hash IS DISTINCT FROM v.hash ORDER BY v.position LIMIT 1";
+        let row = client.query_opt(sql, &[]).await.map_err(|error| store_error(&error))?;
+        let Some(row) = row else { return Ok(()) };
+        let position = row.get::<_, i64>(1).unsigned_abs();
+        let end = self.head.position;
+        let difference = if row.get(2) {
+            format!("at position {position} the log has another hash")
+        } else {
+            format!("it stands at position {position}, where no batch of the log ends")
+        };
+        let reason = format!(
+            "view `{}` has folded in more than the log holds: {difference}; the log was truncated \
+             or replaced",
+            row.get::<_, &str>(0)
+        );
+        self.fault = Some(VerifyFault {
+            batch: (position > end).then_some(self.head.batch + 1),
+            page: None,
+            last_good_position: end.min(position.saturating_sub(1)),
+            reason,
+        });
         Ok(())
     }
 

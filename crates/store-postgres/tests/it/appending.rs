@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use flexcore_eventsourcing::{Append, Epoch};
-use flexcore_ports::{AppendError, EventStore, LogVerifier as _, ReadFilter, StoreError};
+use flexcore_ports::{
+    AppendError, Checkpoint, EventStore, Fold, LogVerifier as _, ProjectedRows as _, ReadFilter,
+    StoreError,
+};
 use flexcore_store_postgres::{PostgresOptions, PostgresStore, Role};
 use flexcore_testkit::{
     event,
@@ -209,4 +212,27 @@ async fn a_reader_reads_and_cannot_append() {
     assert_eq!(reader.events().head().await.unwrap(), store.events().head().await.unwrap());
     let refused = reader.events().append(Append::to(stream("a"), 1, vec![event(2)])).await;
     assert!(refused.unwrap_err().to_string().contains("for reading only"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_that_know_more_than_the_log_prove_that_it_was_cut() {
+    let server = Server::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    let store = writer(&url).await;
+    store.events().append(Append::to(stream("a"), 0, vec![event(1)])).await.unwrap();
+    let views = store.views();
+    let hash = store.events().head().await.unwrap().hash;
+    let fold = |projection: &str, position| Fold {
+        projection: projection.to_owned(),
+        after: None,
+        epoch: Epoch(0),
+        checkpoint: Checkpoint { position, hash },
+        rows: Vec::new(),
+    };
+    views.apply(fold("pipelines", 1)).await.unwrap();
+    assert_whole(&store, 1).await;
+    views.apply(fold("executions", 2)).await.unwrap();
+    let fault = store.verifier().verify(&[]).await.unwrap().fault.unwrap();
+    assert_eq!((fault.batch, fault.last_good_position), (Some(2), 1));
+    assert!(fault.reason.contains("`executions`"), "{}", fault.reason);
 }

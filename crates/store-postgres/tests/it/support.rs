@@ -19,5 +19,5 @@ pub(crate) async fn until<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> T
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it happens in time")
+    tokio::time::timeout(Duration::from_mins(1), wait).await.expect("it happens in time")
 }

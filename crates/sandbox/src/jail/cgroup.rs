@@ -22,7 +22,7 @@ use std::{
 use rustix::process::{Pid, getpid};
 
 use self::{
-    place::{delegate, folder, has_kill, is_writable},
+    place::{delegate, folder, has_kill, is_writable, unified},
     settings::settings,
 };
 use super::{
@@ -73,7 +73,7 @@ impl Groups {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let mut groups = Self { started: tree::started(getpid()).unwrap_or(0), ..Self::default() };
-        groups.unified = folder(&mounts, &own, None).filter(|folder| is_writable(folder));
+        groups.unified = unified(&mounts, &own).filter(|folder| is_writable(folder));
         for (name, v1, v2) in CONTROLLERS {
             let unified = groups.unified.clone().filter(|folder| delegate(folder, v2));
             let found = unified.map(|folder| (folder, true)).or_else(|| {

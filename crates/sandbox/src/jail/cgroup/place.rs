@@ -50,9 +50,22 @@ pub(super) fn has_kill(folder: &Path) -> bool {
     has
 }
 
+/// The group that a server goes into when its own is to hold groups only.
+const LEAF: &str = "flexcore-supervisor";
+
+/// The group of version 2 below which this process makes others: its own, or the one above if it has
+/// gone into the leaf of that already.
+pub(super) fn unified(mounts: &str, own: &str) -> Option<PathBuf> {
+    let folder = folder(mounts, own, None)?;
+    if folder.file_name().is_some_and(|name| name == LEAF) {
+        return folder.parent().map(Path::to_owned);
+    }
+    Some(folder)
+}
+
 /// Has a controller of version 2 reach the groups below; false if it cannot. A group that holds
-/// processes may not (unless it is the machine's first), so this process goes into one of its own,
-/// if nobody else is where it was.
+/// processes may not (unless it is the machine's first), so this process and those below it go into
+/// the leaf, if nobody else is where they were.
 pub(super) fn delegate(folder: &Path, controller: &str) -> bool {
     let lists = |file: &str| {
         let list = fs::read_to_string(folder.join(file)).unwrap_or_default();
@@ -65,14 +78,18 @@ pub(super) fn delegate(folder: &Path, controller: &str) -> bool {
     if lists("cgroup.subtree_control") || enable().is_ok() {
         return true;
     }
-    let own = getpid().to_string();
+    // This process and what it has started, the launcher above all.
+    let mut own = crate::tree::pids_below(getpid());
+    own.push(getpid());
+    let own: Vec<String> = own.into_iter().map(|pid| pid.to_string()).collect();
     let processes = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-    if processes.lines().any(|pid| pid != own) {
+    if processes.lines().any(|pid| !own.iter().any(|own| own == pid)) {
         return false;
     }
-    let leaf = folder.join("supervisor");
+    let leaf = folder.join(LEAF);
     let _ = fs::create_dir(&leaf);
-    fs::write(leaf.join("cgroup.procs"), own).is_ok() && enable().is_ok()
+    let moved = processes.lines().all(|pid| fs::write(leaf.join("cgroup.procs"), pid).is_ok());
+    moved && enable().is_ok()
 }
 
 #[cfg(test)]
@@ -92,6 +109,8 @@ mod tests {
         assert_eq!(cpu, Path::new("/sys/fs/cgroup/cpu,cpuacct/b/c"));
         let unified = folder(MOUNTS, OWN, None).unwrap();
         assert_eq!(unified, Path::new("/sys/fs/cgroup/unified/d"));
+        let in_leaf = format!("0::/box/d/{LEAF}\n");
+        assert_eq!(super::unified(MOUNTS, &in_leaf).as_ref(), Some(&unified), "the one above");
         assert_eq!(folder(MOUNTS, OWN, Some("memory")), None, "it is not mounted");
     }
 }

@@ -82,7 +82,7 @@ impl Cage {
     pub(super) async fn with_options(stage: Stage, jailer: JailerOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         open_to_all(folder.path(), 0o755);
-        for (name, mode) in [("plugin", 0o755), ("work", 0o777), ("other-plugin", 0o755)] {
+        for (name, mode) in [("plugin", 0o755), ("scratch", 0o777), ("other-plugin", 0o755)] {
             fs::create_dir(folder.path().join(name)).unwrap();
             open_to_all(&folder.path().join(name), mode);
         }
@@ -116,7 +116,7 @@ impl Cage {
             access,
         };
         let mut spec = JailSpec {
-            binds: vec![bind("plugin", Access::ReadOnly), bind("work", Access::ReadWrite)],
+            binds: vec![bind("plugin", Access::ReadOnly), bind("scratch", Access::ReadWrite)],
             ..JailSpec::default()
         };
         if !self.stage.has_namespaces() {
@@ -128,7 +128,7 @@ impl Cage {
     pub(super) fn request(&self, argv: &[&str]) -> SpawnRequest {
         SpawnRequest {
             argv: argv.iter().map(OsString::from).collect(),
-            cwd: self.seen("work"),
+            cwd: self.seen("scratch"),
             environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
             stdin: Stdin::Null,
             attempt: self.marker(),

@@ -8,7 +8,7 @@ async fn nothing_but_what_was_granted_can_be_read_or_written() {
         let cage = Cage::new(stage).await;
         let other = cage.folder.path().join("other-plugin/settings");
         let lock = cage.folder.path().join("launcher.lock");
-        let work = cage.seen("work");
+        let work = cage.seen("scratch");
         let targets = [
             "files",
             work.to_str().unwrap(),
@@ -69,14 +69,14 @@ async fn the_private_folder_for_temporary_files_is_bounded_and_empty() {
 async fn a_link_left_where_the_next_jail_mounts_is_not_followed() {
     for stage in Stage::with_namespaces() {
         let cage = Cage::new(stage).await;
-        std::os::unix::fs::symlink("/etc", cage.folder.path().join("work/inner")).unwrap();
+        std::os::unix::fs::symlink("/etc", cage.folder.path().join("scratch/inner")).unwrap();
         let mut spec = cage.spec();
         let mut inner = spec.binds[0].clone();
-        inner.target = "/work/inner/hosts".into();
+        inner.target = "/scratch/inner/hosts".into();
         spec.binds.push(inner);
         let refused = cage.try_spawn(&["/bin/true"], spec).await;
         let message = refused.err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(message.contains("/work/inner/hosts"), "{stage:?}: {message}");
+        assert!(message.contains("/scratch/inner/hosts"), "{stage:?}: {message}");
         cage.assert_clean().await;
     }
 }

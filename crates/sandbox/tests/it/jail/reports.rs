@@ -34,12 +34,12 @@ async fn a_strict_jail_that_lacks_a_control_starts_nothing_and_names_it() {
     let cage = Cage::new(Stage::Restricted).await;
     let mut spec = cage.spec();
     spec.required.push(ControlName::NetNs);
-    let script = format!("touch {}/started", cage.seen("work").display());
+    let script = format!("touch {}/started", cage.seen("scratch").display());
     let refused = cage.try_spawn(&["/bin/sh", "-c", &script], spec.clone()).await.unwrap_err();
     let JailError::Missing { report } = &refused else { panic!("{refused:?}") };
     assert_eq!(report.missing(), [ControlName::NetNs]);
     assert!(refused.to_string().contains("net_ns (allow network namespaces"), "{refused}");
-    assert!(!cage.folder.path().join("work/started").exists());
+    assert!(!cage.folder.path().join("scratch/started").exists());
 
     spec.strict = false;
     let jailed = cage.spawn(&["/bin/true"], spec).await;

@@ -52,7 +52,7 @@ async fn files_and_descriptors_end_at_their_limits() {
         let mut spec = cage.spec();
         spec.limits.file_bytes = 1 << 20;
         spec.limits.open_files = 100;
-        let work = cage.seen("work");
+        let work = cage.seen("scratch");
         let fill = ["fill", work.to_str().unwrap(), "4000000", "1"];
         let (printed, _) = cage.escape(&fill, spec.clone()).await;
         assert!(printed.starts_with("bytes 1048576 EFBIG\n"), "{stage:?}: {printed}");

@@ -134,7 +134,8 @@ fn a_program_takes_checkpoints_on_its_standard_input() {
 
 fn make_executable(project: &Project, file: &str) {
     use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(project.path(file), fs::Permissions::from_mode(0o755)).expect("a file that may be run");
+    fs::set_permissions(project.path(file), fs::Permissions::from_mode(0o755))
+        .expect("a file that may be run");
 }
 
 #[test]

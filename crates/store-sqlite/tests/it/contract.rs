@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use crate::support::{folder, writer};
 
 async fn sqlite() -> Fixture {
-    open(folder(), Arc::default()).await
+    open(folder(), Arc::default())
 }
 
-async fn open(folder: TempDir, clock: Arc<ManualClock>) -> Fixture {
+fn open(folder: TempDir, clock: Arc<ManualClock>) -> Fixture {
     let mode = OpenMode::Writer { purpose: "a test".to_owned() };
     let store = SqliteStore::open(folder.path(), mode, clock.clone()).unwrap();
     let (events, transfer, verifier) = (store.events(), store.transfer(), store.verifier());
@@ -23,7 +23,7 @@ async fn open(folder: TempDir, clock: Arc<ManualClock>) -> Fixture {
         move || -> Pin<Box<dyn Future<Output = Fixture>>> {
             Box::pin(async move {
                 store.close().await.unwrap();
-                open(folder, clock).await
+                open(folder, clock)
             })
         }
     };

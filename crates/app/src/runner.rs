@@ -169,7 +169,12 @@ impl Runner {
         observer: Arc<dyn RunObserver>,
         stop: &CancellationToken,
     ) -> Result<ExecutionStatus, RunError> {
-        let mut session = Session::claim(self, tenure, context, execution, observer).await?;
+        let (known, _) = self.services.get_execution(context, execution).await?;
+        if known.status.has_ended() {
+            // Whoever had the lease before brought it there.
+            return Ok(known.status);
+        }
+        let mut session = Session::claim(self, tenure, context, &known, observer).await?;
         let ended = session.drive(stop).await;
         match ended {
             // Whoever asked for it has waited long enough, or another owner is about to begin.

@@ -3,7 +3,7 @@
 use flexcore_domain::{ExecutionId, PipelineName};
 use flexcore_ports::{ExecutionFilter, ExecutionRow, Page};
 
-use crate::{Services, UseCaseError};
+use crate::{RequestContext, Services, UseCaseError, projection::View};
 
 /// How many unfinished executions are looked at in one go.
 const PAGE: usize = 50;
@@ -56,15 +56,16 @@ impl Services {
     /// [`UseCaseError`] if the views cannot be read, or leases not be asked for.
     pub async fn decide_run(
         &self,
+        context: &RequestContext,
         pipeline: &PipelineName,
         policy: RunPolicy,
     ) -> Result<RunDecision, UseCaseError> {
-        self.catch_up().await?;
+        self.up_to_date(View::Executions).await?;
         if policy == RunPolicy::Resume {
             let page = self.executions_of(pipeline, &[], 1, None).await?;
             return Ok(page.items.into_iter().next().map_or(RunDecision::Start, resume));
         }
-        let Some(row) = self.newest_interrupted(pipeline).await? else {
+        let Some(row) = self.newest_interrupted(context, pipeline).await? else {
             return Ok(RunDecision::Start);
         };
         Ok(match policy {
@@ -75,6 +76,7 @@ impl Services {
 
     async fn newest_interrupted(
         &self,
+        context: &RequestContext,
         pipeline: &PipelineName,
     ) -> Result<Option<ExecutionRow>, UseCaseError> {
         let unfinished = ["queued", "running"];
@@ -82,7 +84,7 @@ impl Services {
         loop {
             let page = self.executions_of(pipeline, &unfinished, PAGE, next.as_deref()).await?;
             for row in page.items {
-                if self.live_owner(row.id).await?.is_none() {
+                if self.is_interrupted(context, row.id).await? {
                     return Ok(Some(row));
                 }
             }
@@ -91,6 +93,20 @@ impl Services {
             }
             next = page.next;
         }
+    }
+
+    /// An owner records the end before it gives its lease back, so the log is asked after the lease:
+    /// the view may be older than both.
+    async fn is_interrupted(
+        &self,
+        context: &RequestContext,
+        id: ExecutionId,
+    ) -> Result<bool, UseCaseError> {
+        if self.live_owner(id).await?.is_some() {
+            return Ok(false);
+        }
+        let (execution, _) = self.get_execution(context, id).await?;
+        Ok(!execution.status.has_ended())
     }
 
     async fn executions_of(

@@ -70,14 +70,13 @@ impl<'a> Session<'a> {
         runner: &'a Runner,
         tenure: &'a Tenure,
         context: &RequestContext,
-        id: ExecutionId,
+        known: &Execution,
         observer: Arc<dyn RunObserver>,
     ) -> Result<Self, RunError> {
-        let services = &runner.services;
+        let (services, order) = (&runner.services, &known.order);
+        let id = order.id;
         let stream = streams::execution(&context.tenant, id);
         let appended = services.ports.store.appended();
-        let (known, _) = services.get_execution(context, id).await?;
-        let order = &known.order;
         if order.rules > PLAN_RULES {
             return Err(RunError::NewerRules { execution: id, rules: order.rules });
         }

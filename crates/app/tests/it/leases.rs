@@ -57,6 +57,10 @@ async fn a_lease_is_given_back_and_the_deadline_with_it() {
     assert_eq!(stage.run(&life, execution).await.unwrap(), ExecutionStatus::Completed);
     assert_eq!(*stage.deadline.0.lock().unwrap(), None);
     assert!(!stage.coordinator.is_held());
+    // Whoever comes a moment too late finds it at its end, and changes nothing.
+    let before = stage.verified().await;
+    assert_eq!(stage.run(&life, execution).await.unwrap(), ExecutionStatus::Completed);
+    assert_eq!(stage.verified().await, before);
 }
 
 #[tokio::test]
@@ -73,7 +77,8 @@ async fn an_owner_that_cannot_renew_stops_at_its_deadline_and_is_followed() {
     stage.coordinator.is_away.store(false, Ordering::SeqCst);
     stage.coordinator.forget();
     let name: PipelineName = "waits".parse().unwrap();
-    let decision = life.services.decide_run(&name, RunPolicy::ResumeOrStart).await.unwrap();
+    let decision =
+        life.services.decide_run(&stage.context, &name, RunPolicy::ResumeOrStart).await.unwrap();
     assert!(matches!(decision, RunDecision::Resume(_)), "{decision:?}");
 }
 
@@ -93,16 +98,17 @@ async fn an_execution_with_a_live_owner_elsewhere_is_not_interrupted() {
     let life = stage.life(i64::MAX);
     let execution = stage.order(&life).await;
     let name: PipelineName = "waits".parse().unwrap();
-    let ours = life.services.decide_run(&name, RunPolicy::ResumeOrStart).await.unwrap();
+    let ours =
+        life.services.decide_run(&stage.context, &name, RunPolicy::ResumeOrStart).await.unwrap();
     assert_eq!(ours, RunDecision::Start, "it was created a moment ago and is about to be driven");
     stage.coordinator.forget();
-    let refused = life.services.decide_run(&name, RunPolicy::Refuse).await.unwrap();
+    let refused = life.services.decide_run(&stage.context, &name, RunPolicy::Refuse).await.unwrap();
     assert!(matches!(refused, RunDecision::Refused(_)), "{refused:?}");
     stage.coordinator.give_to_rival();
     for policy in [RunPolicy::Refuse, RunPolicy::ResumeOrStart] {
-        let decision = life.services.decide_run(&name, policy).await.unwrap();
+        let decision = life.services.decide_run(&stage.context, &name, policy).await.unwrap();
         assert_eq!(decision, RunDecision::Start);
     }
-    let resume = life.services.decide_run(&name, RunPolicy::Resume).await.unwrap();
+    let resume = life.services.decide_run(&stage.context, &name, RunPolicy::Resume).await.unwrap();
     assert_eq!(resume, RunDecision::Resume(execution));
 }

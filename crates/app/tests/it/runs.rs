@@ -55,9 +55,11 @@ async fn a_stop_leaves_the_execution_for_a_later_owner() {
     let stopped = life.runner.run(&stage.context, execution, Arc::new(watcher), stop).await;
     assert!(matches!(stopped, Err(RunError::Stopped { .. })));
     let name = "waits".parse().unwrap();
-    let decision = life.services.decide_run(&name, RunPolicy::Resume).await.unwrap();
+    let decision =
+        life.services.decide_run(&stage.context, &name, RunPolicy::Resume).await.unwrap();
     assert_eq!(decision, RunDecision::Resume(execution));
-    let decision = life.services.decide_run(&name, RunPolicy::Refuse).await.unwrap();
+    let decision =
+        life.services.decide_run(&stage.context, &name, RunPolicy::Refuse).await.unwrap();
     assert!(matches!(decision, RunDecision::Refused(_)));
 }
 

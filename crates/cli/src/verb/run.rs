@@ -80,7 +80,8 @@ impl RunArguments {
         writer: &Writer,
     ) -> Result<Exit, Failure> {
         let name = &pipeline.pipeline.definition.name;
-        let decision = writer.services.decide_run(name, self.policy(session)).await?;
+        let decision =
+            writer.services.decide_run(&session.context, name, self.policy(session)).await?;
         match decision {
             RunDecision::Start => self.start(session, pipeline, writer).await,
             RunDecision::Resume(execution) => {

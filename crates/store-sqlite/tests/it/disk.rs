@@ -4,8 +4,8 @@ use std::path::Path;
 
 use flexcore_eventsourcing::{Append, EventData};
 use flexcore_ports::{
-    AppendError, Checkpoint, EventStore, PipelineFilter, PipelineViews, ReadFilter, StoreError,
-    ViewRow,
+    AppendError, Checkpoint, EventStore, LogTransfer, PipelineFilter, PipelineViews, ReadFilter,
+    StoreError, TransferError, ViewRow,
 };
 use flexcore_store_sqlite::OpenError;
 use flexcore_testkit::{
@@ -62,6 +62,38 @@ async fn a_full_disk_refuses_appends_and_loses_nothing() {
     assert_eq!((appended.last_position, appended.repeated), (accepted + 1, false));
     drop(store);
     assert_eq!(assert_whole(folder.path()).await.events, accepted + 1);
+}
+
+/// An import is one transaction: none of it is there, in memory neither, and it goes through later.
+#[tokio::test]
+async fn a_full_disk_refuses_an_import_and_keeps_the_log() {
+    let (source, folder) = (crate::support::folder(), folder());
+    let original = writer(source.path()).unwrap();
+    for number in 0..8 {
+        original.events().append(append(number)).await.unwrap();
+    }
+    let batches = original.transfer().read_batches(0, 100).await.unwrap();
+    mount("tmpfs", folder.path(), "tmpfs", MountFlags::empty(), Some(c"size=8m"))
+        .expect("the tests run as root");
+    let _mount = Mount(folder.path());
+    let store = writer(folder.path()).unwrap();
+    store.transfer().write_batches(batches[..1].to_vec()).await.unwrap();
+    let ballast = folder.path().join("ballast");
+    std::fs::write(&ballast, vec![0; 6 << 20]).unwrap();
+    let refused = store.transfer().write_batches(batches.clone()).await.unwrap_err();
+    assert!(
+        matches!(&refused, TransferError::Store(StoreError::Unavailable(reason))
+        if reason.contains("the disk is full")),
+        "{refused}"
+    );
+    assert_eq!(store.events().head().await.unwrap(), batches[0].head());
+    std::fs::remove_file(&ballast).unwrap();
+    let head = store.transfer().write_batches(batches).await.unwrap();
+    assert_eq!(head, original.events().head().await.unwrap());
+    let next = store.events().append(append(8)).await.unwrap();
+    assert_eq!((next.last_position, next.repeated), (9, false));
+    drop(store);
+    assert_eq!(assert_whole(folder.path()).await.events, 9);
 }
 
 /// Binds a folder to itself, read-only.

@@ -67,22 +67,22 @@ pub fn hide_password(url: &str) -> String {
         // Not a URL: nobody knows where in it a password is.
         return "***".to_owned();
     };
-    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-    // A password may hold an unescaped `@` or `/`; what follows the last `@` is the host.
-    let place = match place.rsplit_once('@') {
-        None => place.to_owned(),
-        Some((login, host)) => match login.split_once(':') {
-            None => place.to_owned(),
-            Some((user, _)) => format!("{user}:***@{host}"),
+    // A password may hold an unescaped `@`, `/` or `?`; what follows the last `@` is the host.
+    let (login, rest) = match rest.rsplit_once('@') {
+        None => (String::new(), rest),
+        Some((login, rest)) => match login.split_once(':') {
+            None => (format!("{login}@"), rest),
+            Some((user, _)) => (format!("{user}:***@"), rest),
         },
     };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let query: Vec<_> = query
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| if pair.starts_with("password") { "password=***" } else { pair })
         .collect();
     let separator = if query.is_empty() { "" } else { "?" };
-    format!("{scheme}://{place}{separator}{}", query.join("&"))
+    format!("{scheme}://{login}{place}{separator}{}", query.join("&"))
 }
 
 /// A database and how to connect to it.
@@ -222,6 +222,7 @@ mod tests {
                 "postgres://u:***@h:1/d?sslmode=require",
             ),
             ("postgres://h/d?user=u&password=secret", "postgres://h/d?user=u&password=***"),
+            ("postgres://u:se?cret@h/d", "postgres://u:***@h/d"),
             ("postgres://u@h/d", "postgres://u@h/d"),
             ("host=h password=secret", "***"),
         ] {

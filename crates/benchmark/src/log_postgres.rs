@@ -9,6 +9,7 @@ mod bare;
 mod message_db;
 mod ours;
 mod rows;
+mod visible;
 
 use std::path::Path;
 

@@ -75,6 +75,11 @@ impl Ours {
         Ok((start.elapsed(), events))
     }
 
+    /// The first of the stores.
+    pub(crate) fn node(&self) -> &PostgresStore {
+        &self.nodes[0]
+    }
+
     /// Closes the stores.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         for node in self.nodes {

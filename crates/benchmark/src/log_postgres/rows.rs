@@ -12,6 +12,7 @@ use super::{
     bare::Bare,
     message_db::{self, MessageDb},
     ours::{Ours, Shape},
+    visible,
 };
 use crate::{
     log_sqlite::workload::{TYPE, context, event, stream_name},
@@ -26,7 +27,8 @@ const BACKLOG: usize = 5_000_000;
 const STREAMS: usize = 1_024;
 const CALLERS_64: Shape = Shape { callers: 64, events: 1, appends: 25_600 };
 const CALLERS_1024: Shape = Shape { callers: 1_024, events: 1, appends: 51_200 };
-const NODES: Shape = Shape { callers: 256, events: 1, appends: 25_600 };
+/// Four nodes with 64 callers each.
+const NODES: Shape = Shape { callers: 256, events: 1, appends: 102_400 };
 const LONE: Shape = Shape { callers: 1, events: 1, appends: 1_000 };
 const BULK: Shape = Shape { callers: 8, events: 1_000, appends: 64 };
 /// How many messages or rows a peer writes in its turn, one per commit.
@@ -37,6 +39,8 @@ pub(crate) struct Rows<'a> {
     server: Server,
     work: &'a Path,
     measures: Vec<Measure>,
+    /// Events a second that 64 callers reach with one each.
+    peak: f64,
 }
 
 /// What both sides of a row came to, turn by turn.
@@ -48,7 +52,7 @@ struct Turns {
 
 impl<'a> Rows<'a> {
     pub(crate) fn new(server: Server, work: &'a Path) -> Self {
-        Self { server, work, measures: Vec::new() }
+        Self { server, work, measures: Vec::new(), peak: f64::NAN }
     }
 
     pub(crate) async fn measure(mut self) -> anyhow::Result<Vec<Measure>> {
@@ -57,6 +61,7 @@ impl<'a> Rows<'a> {
         self.bulk().await?;
         self.chain().await?;
         self.nodes().await?;
+        self.visible().await?;
         self.catch_up().await?;
         Ok(self.measures)
     }
@@ -102,6 +107,7 @@ impl<'a> Rows<'a> {
         }
         ours.close().await?;
         let [few, many] = turns;
+        self.peak = median(few.ours.clone());
         let [one, own, bare] = few.peers.map(median);
         let names = [
             "message-db, one category, 64 clients",
@@ -183,19 +189,30 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// Four nodes on one database, beside one.
+    /// Four nodes on one database, beside one; each has as many callers.
     async fn nodes(&mut self) -> anyhow::Result<()> {
         let mut one = self.ours(1).await?;
         let mut four = self.ours(4).await?;
         let (mut here, mut there) = (Vec::new(), Vec::new());
         for _ in 0..TURNS {
             here.push(rate(NODES.appends, four.slice(NODES).await?.0));
-            there.push(rate(NODES.appends, one.slice(NODES).await?.0));
+            there.push(rate(CALLERS_64.appends, one.slice(CALLERS_64).await?.0));
         }
         one.close().await?;
         four.close().await?;
-        let name = "append, 256 callers × 1 event, four nodes / one node";
+        let name = "append, 64 callers × 1 event on each of four nodes / on one node";
         self.row(name, "events/s", (median(here), Some(median(there))), Reach::RatioAtLeast(0.9));
+        Ok(())
+    }
+
+    /// From an append to the views, while others append at half of the rate that 64 callers reach.
+    async fn visible(&mut self) -> anyhow::Result<()> {
+        let ours = self.ours(1).await?;
+        let rate = self.peak / 2.0;
+        let latencies = visible::latencies(ours.node(), rate).await?;
+        ours.close().await?;
+        let name = format!("append to visible in all views, p99, at {rate:.0} events/s");
+        self.row(&name, "ms", (visible::percentile_99(latencies), None), Reach::Below(25.0));
         Ok(())
     }
 

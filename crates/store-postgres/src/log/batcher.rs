@@ -9,12 +9,11 @@ use std::{
 use flexcore_eventsourcing::StreamName;
 use flexcore_ports::LogHead;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     answers::{Outcome, Request},
     lane::Lane,
-    names::Names,
     prepared::Prepared,
     published::Published,
 };
@@ -50,7 +49,6 @@ pub(crate) enum Message {
 pub(crate) struct Batcher {
     pub(crate) messages: mpsc::Receiver<Message>,
     pub(crate) lanes: Vec<Lane>,
-    pub(crate) names: Arc<Mutex<Names>>,
     pub(crate) published: Arc<Published>,
 }
 
@@ -87,7 +85,7 @@ impl Batcher {
         let mut state = State::default();
         loop {
             self.take_in(&mut state);
-            self.dispatch(&mut state).await;
+            self.dispatch(&mut state);
             if state.is_closed && state.waiting.is_empty() && state.running.is_empty() {
                 break;
             }
@@ -136,18 +134,15 @@ impl Batcher {
         }
     }
 
-    async fn dispatch(&mut self, state: &mut State) {
+    /// Sends what may be sent. It waits for nothing: batches on their way get on only while this task
+    /// looks at them.
+    fn dispatch(&mut self, state: &mut State) {
         while !state.waiting.is_empty() && state.is_worth_sending() {
             let Some(mut lane) = self.lanes.pop() else { return };
             let (requests, streams) = state.compose();
             if requests.is_empty() {
                 self.lanes.push(lane);
                 return;
-            }
-            if requests.iter().any(|request| request.is_again) {
-                let mut names = self.names.lock().await;
-                let parts = requests.iter().flat_map(|request| &request.prepared.parts);
-                parts.for_each(|part| names.forget(&part.stream));
             }
             let notify = state.notified.is_none_or(|notified| notified.elapsed() > NOTIFY);
             if notify {

@@ -162,7 +162,6 @@ fn start_batcher(
     let batcher = Batcher {
         messages,
         lanes: (0..lanes).map(lane).collect(),
-        names: Arc::clone(&names),
         published: Arc::clone(published),
     };
     tokio::spawn(batcher.run());

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flexcore_eventsourcing::Hash;
+use flexcore_eventsourcing::{Hash, StreamName};
 use flexcore_ports::{AppendError, LogHead, StoreError};
 use tokio::{sync::Mutex, time::timeout};
 use tokio_postgres::{Client, Connection, Row, Socket, Statement};
@@ -91,6 +91,13 @@ impl Lane {
         notify: bool,
     ) -> (Option<LogHead>, bool) {
         let (mut head, mut all_accepted) = (None, true);
+        let doubtful = doubtful_streams(&requests);
+        if !doubtful.is_empty() {
+            let mut names = self.names.lock().await;
+            for stream in &doubtful {
+                names.forget(stream);
+            }
+        }
         let mut parts = vec![requests];
         while let Some(mut part) = parts.pop() {
             let appends: Vec<&Prepared> = part.iter().map(|request| &request.prepared).collect();
@@ -221,6 +228,16 @@ impl Connected {
         let append_one = drive(&mut connection, client.prepare(APPEND_ONE)).await?;
         Ok(Self { client, connection, append_batch, append_one })
     }
+}
+
+/// The streams of appends of which some are sent again: those were refused for no reason that could
+/// be found, so that what is known of their streams may be wrong.
+fn doubtful_streams(requests: &[Request]) -> Vec<StreamName> {
+    if !requests.iter().any(|request| request.is_again) {
+        return Vec::new();
+    }
+    let parts = requests.iter().flat_map(|request| &request.prepared.parts);
+    parts.map(|part| part.stream.clone()).collect()
 }
 
 /// Remembers the ids of streams that were created.

@@ -53,8 +53,8 @@ pub use error::UseCaseError;
 pub use event::verify_reply;
 pub use execution::{RunDecision, RunPolicy, Unfinished};
 pub use log_checkpoint::{
-    CheckpointError, CheckpointExporter, CheckpointKey, CheckpointPublicKey, CheckpointTextError, FoundNote,
-    KeyError, LogCheckpoint, NoteError, read_notes, sign_head,
+    CheckpointError, CheckpointExporter, CheckpointKey, CheckpointPublicKey, CheckpointTextError,
+    FoundNote, KeyError, LogCheckpoint, NoteError, read_notes, sign_head,
 };
 pub use log_copy::{
     CopyError, EMPTY_LOG, LogFileError, LogFileHeader, ProvenBatches, batch_line, copy_log, prove,

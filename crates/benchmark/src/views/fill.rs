@@ -33,7 +33,7 @@ pub(super) fn pipeline(number: u128) -> String {
 /// An execution. One pipeline has half of them; one in a thousand failed, and a few run.
 pub(super) fn execution(number: u128) -> ExecutionRow {
     let time = BEGIN + YEAR * number / EXECUTIONS;
-    let of = if number % 2 == 0 { 0 } else { number % PIPELINES };
+    let of = if number.is_multiple_of(2) { 0 } else { number % PIPELINES };
     let mut row = execution_row(0, &pipeline(of), i64::try_from(time).unwrap_or(i64::MAX));
     // As ids of version 7: milliseconds first.
     row.id.0 = Uuid::from_u128((time / 1_000) << 80 | (7 << 76) | (2 << 62) | number);
@@ -44,7 +44,7 @@ pub(super) fn execution(number: u128) -> ExecutionRow {
         _ => "completed",
     };
     status.clone_into(&mut row.status);
-    row.run_key = (number % 10 == 0).then(|| format!("key-{number}"));
+    row.run_key = number.is_multiple_of(10).then(|| format!("key-{number}"));
     row.ended_at = Some(Timestamp::from_micros(row.created_at.as_micros() + 60_000_000));
     row
 }

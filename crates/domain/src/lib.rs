@@ -20,6 +20,7 @@ pub mod data_stream;
 mod definition;
 pub mod execution;
 mod id;
+mod isolation;
 pub mod pipeline;
 pub mod pipeline_name;
 pub mod plan;
@@ -37,6 +38,7 @@ pub use execution::{
     StepError, StepProgress, StepState, StoredOutput,
 };
 pub use id::{EnvironmentName, ExecutionId, InvalidName, PipelineId, PipelineName, StepId};
+pub use isolation::{CapabilityUse, ControlRecord, Isolation, IsolationPlace};
 pub use pipeline::{Pipeline, PipelineStatus};
 pub use pipeline_name::NameReservation;
 pub use plan::{Action, CancelReason, Outcome, PLAN_RULES, PipelineVersion, plan, retry_wait};

@@ -19,6 +19,8 @@ mod coordinator;
 mod event_store;
 mod log_transfer;
 mod logs;
+mod plugin;
+mod plugin_store;
 mod secrets;
 mod storage;
 mod view_store;
@@ -37,6 +39,13 @@ pub use event_store::{
 };
 pub use log_transfer::{LogBatch, LogTransfer, TransferError, WitnessedHeads};
 pub use logs::{AttemptLog, LogLine, LogSource, Logs};
+pub use plugin::{
+    CallablePlugin, ConfigProblem, PluginCall, PluginDescription, PluginEnd, PluginError,
+    PluginHost, PluginOutput, PluginSchema,
+};
+pub use plugin_store::{
+    DiscoveredPlugin, PluginSource, PluginStore, PluginStoreError, StoredPlugin,
+};
 pub use secrets::{Mask, SecretError, Secrets};
 pub use storage::StorageError;
 pub use view_store::{

@@ -1,0 +1,1 @@
+//! Calls plugins that are services at an address.

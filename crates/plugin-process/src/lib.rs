@@ -1,0 +1,1 @@
+//! Calls plugins that are processes: HashiCorp go-plugin over gRPC.

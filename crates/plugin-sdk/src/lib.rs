@@ -1,0 +1,1 @@
+//! For authors: a process plugin for FlexCore in Rust.

@@ -1,0 +1,1 @@
+//! The verified files of plugins, by digest: folders, archives, Python environments.

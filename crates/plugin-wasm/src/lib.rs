@@ -1,0 +1,1 @@
+//! Calls plugins that are WebAssembly: components and Extism modules.

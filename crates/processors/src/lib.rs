@@ -1,0 +1,1 @@
+//! First-party plugins: JSON transformer, data validator, PostgreSQL processor.

@@ -10,7 +10,7 @@ use flexcore_eventsourcing::Aggregate;
 use flexcore_pipeline_file::{ParameterInput, RenderedWork, ResolvedPipeline};
 use flexcore_ports::{
     AttemptLog, Clock, LogSource, Secrets,
-    attempt::{AttemptContext, SyncRunner},
+    attempt::{AttemptContext, AttemptRights, SyncRunner},
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -94,6 +94,7 @@ pub async fn discover(
         work_folder: options.work_folder.join("discover").join(order.id.to_string()),
         environment: step_environment(host, rendered.environment, &[]),
         grace: options.grace,
+        rights: AttemptRights::default(),
         log: Arc::new(TracedLog),
     };
     let settings = discovery_settings(*settings, &options.executable);

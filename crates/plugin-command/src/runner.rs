@@ -14,7 +14,7 @@ use std::{
 use async_trait::async_trait;
 use flexcore_ports::{
     AttemptLog, LogSource,
-    attempt::{AttemptContext, AttemptOutcome, CommandRunner, CommandSettings},
+    attempt::{AttemptContext, AttemptEnd, AttemptOutcome, CommandRunner, CommandSettings},
 };
 use flexcore_sandbox::{ExitStatus, LastLines, Launcher, SpawnError, Spawned, read_lines};
 use serde_json::Value;
@@ -56,16 +56,16 @@ impl CommandRunner for LauncherCommandRunner {
         context: AttemptContext,
         settings: CommandSettings,
         cancel: CancellationToken,
-    ) -> AttemptOutcome {
+    ) -> AttemptEnd {
         if cancel.is_cancelled() {
-            return AttemptOutcome::Cancelled;
+            return AttemptEnd::nothing_ran(AttemptOutcome::Cancelled);
         }
         let outcome = match self.begin(&context, &settings).await {
             Ok(spawned) => watch(&context, &settings, spawned, cancel).await,
             Err(error) => refused(&error),
         };
         remove_folder(&context).await;
-        outcome
+        AttemptEnd::nothing_ran(outcome)
     }
 }
 

@@ -6,7 +6,8 @@
 use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use flexcore_domain::{ErrorClass, ExecutionId, PipelineName, StepId};
+use flexcore_domain::{CapabilityUse, ErrorClass, ExecutionId, Isolation, PipelineName, StepId};
+use flexcore_plugin_protocol::Effective;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -35,8 +36,22 @@ pub struct AttemptContext {
     pub environment: Vec<(OsString, OsString)>,
     /// How long the processes may take to end after they were asked to.
     pub grace: Duration,
+    /// What its programs may do.
+    pub rights: AttemptRights,
     /// Where output lines go.
     pub log: Arc<dyn AttemptLog>,
+}
+
+/// What the programs of an attempt may do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AttemptRights {
+    /// What they may reach and use: what the step asks for and the operator grants.
+    pub effective: Effective,
+    /// Folders of the project that they may write, absolute; made if missing. All else of the
+    /// project they may only read.
+    pub writable: Vec<PathBuf>,
+    /// Folders that they must not see although they lie in the project: FlexCore's own.
+    pub hidden: Vec<PathBuf>,
 }
 
 impl AttemptContext {
@@ -151,6 +166,24 @@ pub enum AttemptOutcome {
     Cancelled,
 }
 
+/// How an attempt ended, and what is to be known of it afterwards.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptEnd {
+    /// What came of it.
+    pub outcome: AttemptOutcome,
+    /// What held each of its programs; empty if none ran.
+    pub isolation: Vec<Isolation>,
+    /// What they used of their rights, and what they tried in vain.
+    pub uses: Vec<CapabilityUse>,
+}
+
+impl AttemptEnd {
+    /// An attempt that ended before anything ran.
+    pub const fn nothing_ran(outcome: AttemptOutcome) -> Self {
+        Self { outcome, isolation: Vec::new(), uses: Vec::new() }
+    }
+}
+
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttemptError {
@@ -214,7 +247,7 @@ pub trait CommandRunner: Send + Sync {
         context: AttemptContext,
         settings: CommandSettings,
         cancel: CancellationToken,
-    ) -> AttemptOutcome;
+    ) -> AttemptEnd;
 }
 
 /// Runs attempts of `sync` steps.
@@ -228,7 +261,7 @@ pub trait SyncRunner: Send + Sync {
         settings: SyncSettings,
         observer: Arc<dyn AttemptObserver>,
         cancel: CancellationToken,
-    ) -> AttemptOutcome;
+    ) -> AttemptEnd;
 
     /// The tap's catalog, as `--discover` prints it, with the step's rules applied.
     ///

@@ -19,8 +19,8 @@ use async_trait::async_trait;
 use flexcore_ports::{
     AttemptLog, LogSource,
     attempt::{
-        AttemptContext, AttemptObserver, AttemptOutcome, BookmarkRefused, PluginSettings, Progress,
-        SyncRunner as _, SyncSettings, Unmatched,
+        AttemptContext, AttemptObserver, AttemptOutcome, AttemptRights, BookmarkRefused,
+        PluginSettings, Progress, SyncRunner as _, SyncSettings, Unmatched,
     },
 };
 use flexcore_sandbox::{IsolationPolicy, Launcher, LauncherOptions};
@@ -128,6 +128,7 @@ async fn sync(runner: &PumpSyncRunner, folder: &Path, file: &Path) -> Result<(),
         work_folder: folder.join("work"),
         environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
         grace: Duration::from_secs(10),
+        rights: AttemptRights::default(),
         log: Arc::new(Deaf),
     };
     let plugin = |name: &str, script: String| PluginSettings {
@@ -149,7 +150,7 @@ async fn sync(runner: &PumpSyncRunner, folder: &Path, file: &Path) -> Result<(),
         state: None,
         committed_state: None,
     };
-    match runner.run(context, settings, Arc::new(Deaf), CancellationToken::new()).await {
+    match runner.run(context, settings, Arc::new(Deaf), CancellationToken::new()).await.outcome {
         AttemptOutcome::Completed { .. } => Ok(()),
         outcome => Err(format!("{outcome:?}").into()),
     }

@@ -7,7 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use flexcore_ports::attempt::{
-    AttemptContext, AttemptError, AttemptObserver, AttemptOutcome, SyncRunner, SyncSettings,
+    AttemptContext, AttemptEnd, AttemptError, AttemptObserver, AttemptOutcome, SyncRunner,
+    SyncSettings,
 };
 use flexcore_sandbox::Launcher;
 use serde_json::Value;
@@ -76,16 +77,17 @@ impl SyncRunner for PumpSyncRunner {
         settings: SyncSettings,
         observer: Arc<dyn AttemptObserver>,
         cancel: CancellationToken,
-    ) -> AttemptOutcome {
+    ) -> AttemptEnd {
         if cancel.is_cancelled() {
-            return AttemptOutcome::Cancelled;
+            return AttemptEnd::nothing_ran(AttemptOutcome::Cancelled);
         }
         let workplace = match self.workplace(&context) {
             Ok(workplace) => workplace,
-            Err(error) => return AttemptOutcome::Failed(error.into()),
+            Err(error) => return AttemptEnd::nothing_ran(AttemptOutcome::Failed(error.into())),
         };
         let launcher = &self.launcher;
-        Attempt { launcher, context, settings, workplace, observer, cancel }.run().await
+        let attempt = Attempt { launcher, context, settings, workplace, observer, cancel };
+        AttemptEnd::nothing_ran(attempt.run().await)
     }
 
     async fn discover(

@@ -11,7 +11,9 @@ use flexcore_domain::{
     CancelReason, ErrorClass, FailureReason, StepCounts, StepError, StepId, StoredOutput,
 };
 use flexcore_pipeline_file::RenderedWork;
-use flexcore_ports::attempt::{AttemptContext, AttemptError, AttemptOutcome};
+use flexcore_ports::attempt::{
+    AttemptContext, AttemptEnd, AttemptError, AttemptOutcome, AttemptRights,
+};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -167,7 +169,7 @@ impl AttemptTask {
             Ok(context) => context,
             Err(error) => return AttemptResult::Failed(error),
         };
-        let (outcome, counts) = match work {
+        let (AttemptEnd { outcome, isolation: _, uses: _ }, counts) = match work {
             RenderedWork::Command(settings) => {
                 (command::run(&self, context, settings).await, StepCounts::default())
             }
@@ -214,6 +216,7 @@ impl AttemptTask {
             work_folder: folder.join(self.step.as_str()).join(attempt.to_string()),
             environment: self.environment(environment, epoch),
             grace: options.grace,
+            rights: AttemptRights::default(),
             log,
         })
     }

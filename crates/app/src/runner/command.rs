@@ -1,9 +1,7 @@
 //! Attempts of `command` steps.
 
 use flexcore_pipeline_file as file;
-use flexcore_ports::attempt::{
-    AttemptContext, AttemptOutcome, CommandProgram, CommandSettings, Shell,
-};
+use flexcore_ports::attempt::{AttemptContext, AttemptEnd, CommandProgram, CommandSettings, Shell};
 
 use super::attempt::AttemptTask;
 
@@ -14,7 +12,7 @@ pub(super) async fn run(
     task: &AttemptTask,
     context: AttemptContext,
     settings: file::CommandSettings,
-) -> AttemptOutcome {
+) -> AttemptEnd {
     let program = match settings.program {
         file::CommandProgram::Argv(argv) => CommandProgram::Argv(argv),
         file::CommandProgram::Script { script, shell } => {

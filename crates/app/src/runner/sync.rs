@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use flexcore_domain::{FullRefresh, StepCounts, StepId, data_stream::SyncPlugins};
 use flexcore_pipeline_file as file;
 use flexcore_ports::attempt::{
-    AttemptContext, AttemptObserver, AttemptOutcome, BookmarkRefused, PluginSettings, Progress,
-    SyncSettings, Unmatched,
+    AttemptContext, AttemptEnd, AttemptObserver, AttemptOutcome, BookmarkRefused, PluginSettings,
+    Progress, SyncSettings, Unmatched,
 };
 
 use super::{
@@ -21,7 +21,7 @@ pub(super) async fn run(
     task: &AttemptTask,
     context: AttemptContext,
     settings: file::SyncSettings,
-) -> (AttemptOutcome, StepCounts) {
+) -> (AttemptEnd, StepCounts) {
     let order = &task.execution;
     let stream = streams::data_stream(
         &task.context.tenant,
@@ -35,7 +35,10 @@ pub(super) async fn run(
     let held = BookmarkKeeper::hold(task, stream, plugins, log).await;
     let (keeper, start) = match held {
         Ok(held) => held,
-        Err(error) => return (failed(error.to_string()), StepCounts::default()),
+        Err(error) => {
+            let end = AttemptEnd::nothing_ran(failed(error.to_string()));
+            return (end, StepCounts::default());
+        }
     };
     let keeper = Arc::new(keeper);
     let from = starting_state(task, &settings, &start);
@@ -48,20 +51,21 @@ pub(super) async fn run(
     };
     let syncs = &task.runner.syncs;
     let cancel = task.cancel.clone();
-    let outcome = syncs.run(context, settings, Arc::new(observer), cancel).await;
+    let mut end = syncs.run(context, settings, Arc::new(observer), cancel).await;
     let counts = keeper.counts();
     // Whatever came of the attempt, what the target confirmed is kept.
-    let kept = match &outcome {
+    let kept = match &end.outcome {
         AttemptOutcome::Completed { .. } => keeper.finish(counts).await,
         _ => keeper.flush().await,
     };
-    match (outcome, kept) {
-        (AttemptOutcome::Completed { .. }, Err(error)) => (failed(error.to_string()), counts),
+    end.outcome = match (end.outcome, kept) {
+        (AttemptOutcome::Completed { .. }, Err(error)) => failed(error.to_string()),
         (AttemptOutcome::Completed { output }, Ok(())) => {
-            (AttemptOutcome::Completed { output: keeper.add_bookmarks(output).await }, counts)
+            AttemptOutcome::Completed { output: keeper.add_bookmarks(output).await }
         }
-        (outcome, _) => (outcome, counts),
-    }
+        (outcome, _) => outcome,
+    };
+    (end, counts)
 }
 
 fn failed(message: String) -> AttemptOutcome {

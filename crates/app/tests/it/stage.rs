@@ -27,7 +27,7 @@ use flexcore_ports::{
     Lease, LeaseAnswer, LeaseHolder, LogHead, LogVerifier, ReadFilter, Secrets, Snapshots,
     StoreError,
     attempt::{
-        AttemptContext, AttemptError, AttemptObserver, AttemptOutcome, CommandProgram,
+        AttemptContext, AttemptEnd, AttemptError, AttemptObserver, AttemptOutcome, CommandProgram,
         CommandRunner, CommandSettings, Progress, SyncRunner, SyncSettings,
     },
     lease_margin,
@@ -78,11 +78,11 @@ impl CommandRunner for Performer {
         context: AttemptContext,
         settings: CommandSettings,
         cancel: CancellationToken,
-    ) -> AttemptOutcome {
+    ) -> AttemptEnd {
         let step = context.step.to_string();
         self.began.lock().unwrap().push((step.clone(), context.attempt));
         let CommandProgram::Argv(argv) = settings.program else { unreachable!("argv only") };
-        match argv[0].as_str() {
+        AttemptEnd::nothing_ran(match argv[0].as_str() {
             "complete" => {
                 self.completed.lock().unwrap().push(step);
                 AttemptOutcome::Completed { output: json!({ "said": argv.get(1) }) }
@@ -101,7 +101,7 @@ impl CommandRunner for Performer {
                 exit_code: Some(1),
                 stderr_tail: vec![],
             }),
-        }
+        })
     }
 }
 
@@ -113,17 +113,17 @@ impl SyncRunner for Performer {
         _: SyncSettings,
         observer: Arc<dyn AttemptObserver>,
         _: CancellationToken,
-    ) -> AttemptOutcome {
+    ) -> AttemptEnd {
         observer.progress(&Progress { records: 2, bytes: 20, streams: vec![] });
         for n in 1..=2 {
             let line = format!(r#"{{"bookmarks":{{"orders":{{"id":{n}}}}}}}"#);
             if observer.state_confirmed(line.as_bytes()).await.is_err() {
-                return AttemptOutcome::Cancelled;
+                return AttemptEnd::nothing_ran(AttemptOutcome::Cancelled);
             }
         }
         let output =
             json!({ "records": 2, "bytes": 20, "rejected": 0, "streams": { "orders": {} } });
-        AttemptOutcome::Completed { output }
+        AttemptEnd::nothing_ran(AttemptOutcome::Completed { output })
     }
 
     async fn discover(&self, _: AttemptContext, _: SyncSettings) -> Result<Value, AttemptError> {

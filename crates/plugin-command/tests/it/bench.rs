@@ -12,8 +12,8 @@ use flexcore_plugin_command::LauncherCommandRunner;
 use flexcore_ports::{
     AttemptLog, LogSource,
     attempt::{
-        AttemptContext, AttemptError, AttemptOutcome, CommandProgram, CommandRunner as _,
-        CommandSettings, Shell,
+        AttemptContext, AttemptError, AttemptOutcome, AttemptRights, CommandProgram,
+        CommandRunner as _, CommandSettings, Shell,
     },
 };
 use flexcore_sandbox::{IsolationPolicy, Launcher, LauncherOptions};
@@ -80,6 +80,7 @@ impl Bench {
             work_folder: self.work_folder(),
             environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
             grace: Duration::from_secs(20),
+            rights: AttemptRights::default(),
             log: Arc::<Lines>::clone(&self.log),
         }
     }
@@ -97,7 +98,7 @@ impl Bench {
 
     pub(crate) async fn run(&self, settings: CommandSettings) -> AttemptOutcome {
         let cancel = CancellationToken::new();
-        self.runner.run(self.context(), settings, cancel).await
+        self.runner.run(self.context(), settings, cancel).await.outcome
     }
 }
 

@@ -14,11 +14,11 @@ async fn cancelled(bench: &Bench, text: &str, grace: Duration) -> AttemptOutcome
     let mut context = bench.context();
     context.grace = grace;
     let run = bench.runner.run(context, script(text), cancel.clone());
-    let (outcome, ()) = tokio::join!(run, async {
+    let (end, ()) = tokio::join!(run, async {
         bench.log.wait_for("ready").await;
         cancel.cancel();
     });
-    outcome
+    end.outcome
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn a_cancel_before_the_start_starts_nothing() {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let touch = script("touch started");
-    let outcome = bench.runner.run(bench.context(), touch, cancel).await;
+    let outcome = bench.runner.run(bench.context(), touch, cancel).await.outcome;
     assert_eq!(outcome, AttemptOutcome::Cancelled);
     assert!(!bench.project.path().join("started").exists());
 }

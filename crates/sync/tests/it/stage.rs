@@ -16,8 +16,8 @@ use flexcore_domain::ExecutionId;
 use flexcore_ports::{
     AttemptLog, LogSource,
     attempt::{
-        AttemptContext, AttemptError, AttemptObserver, AttemptOutcome, BookmarkRefused,
-        PluginSettings, Progress, SyncRunner as _, SyncSettings, Unmatched,
+        AttemptContext, AttemptError, AttemptObserver, AttemptOutcome, AttemptRights,
+        BookmarkRefused, PluginSettings, Progress, SyncRunner as _, SyncSettings, Unmatched,
     },
 };
 use flexcore_sandbox::{IsolationPolicy, Launcher, LauncherOptions, processes_of_attempt};
@@ -97,14 +97,14 @@ impl Stage {
             Arc::clone(&self.observer) as Arc<dyn AttemptObserver>,
             self.cancel.clone(),
         );
-        let outcome = tokio::time::timeout(PATIENCE, run).await.unwrap();
+        let end = tokio::time::timeout(PATIENCE, run).await.unwrap();
         for process in ["tap", "target", "discover"] {
             let marker = format!("{}/{process}", self.context.marker());
             assert_eq!(processes_of_attempt(&marker), Vec::<u32>::new(), "{process} is alive");
         }
         assert!(!self.context.work_folder.exists());
         assert_eq!(self.private_folders(), Vec::<PathBuf>::new());
-        outcome
+        end.outcome
     }
 
     pub(crate) async fn completed(&self) -> Value {
@@ -168,6 +168,7 @@ fn context(folder: &TempDir, log: Arc<Ears>) -> AttemptContext {
         work_folder: folder.path().join("work/load/1"),
         environment: vec![("PATH".into(), path), ("FROM_STEP".into(), "step".into())],
         grace: Duration::from_secs(30),
+        rights: AttemptRights::default(),
         log,
     }
 }

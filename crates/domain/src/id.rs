@@ -59,6 +59,11 @@ id!(
     ExecutionId, "ex_"
 );
 
+id!(
+    /// The id of a call of a plugin by hand.
+    PluginCallId, "pc_"
+);
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $hyphen:expr, $expected:literal) => {
         $(#[$doc])*
@@ -109,6 +114,12 @@ name!(
     PipelineName,
     true,
     "a pipeline name: a lower-case letter, then up to 62 lower-case letters, digits, `_` or `-`"
+);
+name!(
+    /// The name of a plugin, unique in its tenant: `[a-z][a-z0-9_-]{0,62}`.
+    PluginName,
+    true,
+    "a plugin name: a lower-case letter, then up to 62 lower-case letters, digits, `_` or `-`"
 );
 name!(
     /// The name of an environment: `[a-z][a-z0-9_-]{0,62}`.

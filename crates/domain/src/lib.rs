@@ -1,4 +1,4 @@
-//! The domain: pipelines, executions and data streams as pure decisions over events, and the plan
+//! The domain: pipelines, executions, data streams and plugins as pure decisions over events, and the plan
 //! of what to do next.
 //!
 //! Each aggregate is a pair of pure functions (`decide`, `evolve`, see
@@ -24,6 +24,7 @@ mod isolation;
 pub mod pipeline;
 pub mod pipeline_name;
 pub mod plan;
+pub mod plugin;
 pub mod specification;
 #[cfg(test)]
 mod testing;
@@ -34,11 +35,15 @@ pub use definition::{
     StepKind, StepReference,
 };
 pub use execution::{
-    Execution, ExecutionOrder, ExecutionStatus, FailureReason, FullRefresh, SkipCause, StepCounts,
-    StepError, StepProgress, StepState, StoredOutput,
+    Execution, ExecutionOrder, ExecutionStatus, FailureReason, FullRefresh, SkipCause, StepAudit,
+    StepCounts, StepError, StepProgress, StepState, StoredOutput,
 };
-pub use id::{EnvironmentName, ExecutionId, InvalidName, PipelineId, PipelineName, StepId};
+pub use id::{
+    EnvironmentName, ExecutionId, InvalidName, PipelineId, PipelineName, PluginCallId, PluginName,
+    StepId,
+};
 pub use isolation::{CapabilityUse, ControlRecord, Isolation, IsolationPlace};
 pub use pipeline::{Pipeline, PipelineStatus};
 pub use pipeline_name::NameReservation;
 pub use plan::{Action, CancelReason, Outcome, PLAN_RULES, PipelineVersion, plan, retry_wait};
+pub use plugin::{Plugin, PluginStatus};

@@ -1,7 +1,7 @@
 //! How the domain's values look inside a payload. Domain types do not derive serde; [`Form`] is the
 //! bridge, and `#[serde(with = "form")]` on a field takes it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -95,6 +95,16 @@ impl<T: Form> Form for Vec<T> {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let values = Vec::<Read<T>>::deserialize(deserializer)?;
         Ok(values.into_iter().map(|value| value.0).collect())
+    }
+}
+
+impl<T: Form + Ord> Form for BTreeSet<T> {
+    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter().map(Write))
+    }
+
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Vec::<T>::read(deserializer)?.into_iter().collect())
     }
 }
 

@@ -48,6 +48,7 @@ mod json;
 mod payload;
 mod pipeline;
 mod pipeline_name;
+mod plugin;
 mod state;
 mod stored_event;
 mod upcasters;

@@ -2,7 +2,9 @@
 
 use std::{fmt, marker::PhantomData, str::FromStr, time::Duration};
 
-use flexcore_domain::{EnvironmentName, ExecutionId, JsonText, PipelineId, PipelineName, StepId};
+use flexcore_domain::{
+    EnvironmentName, ExecutionId, JsonText, PipelineId, PipelineName, PluginCallId, StepId,
+};
 use flexcore_eventsourcing::{Epoch, Hash, Timestamp};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -43,7 +45,7 @@ macro_rules! text_form {
         }
     )+};
 }
-text_form!(StepId, PipelineId, ExecutionId, PipelineName, EnvironmentName);
+text_form!(StepId, PipelineId, ExecutionId, PluginCallId, PipelineName, EnvironmentName);
 
 /// Parses a text where it lies, without a copy.
 struct Text<T>(PhantomData<T>);

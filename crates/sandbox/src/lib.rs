@@ -41,6 +41,10 @@
 //! * Without control groups, memory is a limit for each process and a look at all of them ten times a
 //!   second: against accidents.
 //!
+//! Whoever starts programs for plugins and steps does it by a [`Containment`]: made from what they
+//! may do and what the operator wants, it holds them where there is a jail, starts them without one
+//! where the operator said so, and words both for the trail of audits.
+//!
 //! # How to add a control
 //!
 //! A name and its remedy in `jail::report`, its setting in `jail::spec`, the step in `daemon::jail`
@@ -48,6 +52,7 @@
 //! `tests/fixtures/escape.c`. Files of a group belong to `jail::cgroup::settings`.
 
 mod channel;
+mod containment;
 mod daemon;
 mod isolation;
 mod jail;
@@ -60,6 +65,7 @@ mod status;
 mod tree;
 mod wire;
 
+pub use containment::{Containment, ContainmentError, SandboxMode, SandboxPolicy};
 pub use daemon::run_if_launcher;
 pub use isolation::{Isolation, IsolationPolicy};
 pub use jail::{

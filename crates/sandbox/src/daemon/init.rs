@@ -142,8 +142,7 @@ fn start(
         .stderr(Stdio::from(stderr));
     prepare_in_child(&mut command, control, isolation);
     if let Some((enclosure, filters)) = jail {
-        let filters = filters.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSYS))?;
-        enclosure.lock_in(&mut command, &filters, control.as_raw_fd());
+        enclosure.lock_in(&mut command, filters, control.as_raw_fd())?;
     }
     let child = command.spawn()?;
     Ok(Pid::from_child(&child))

@@ -36,7 +36,7 @@ use self::{filter::Sockets, landlocked::Landlocked};
 use crate::{
     IsolationPolicy, channel,
     jail::{
-        report::{Control, ControlName, SandboxReport, Tier},
+        report::{Control, ControlName, ControlState, SandboxReport, Tier},
         spec::{JailSpec, Network, Profile, SECRETS_VARIABLE},
         wire::{JailOrder, Message},
     },
@@ -64,7 +64,8 @@ impl Failed {
 #[derive(Debug)]
 pub(super) struct Enclosure {
     landlocked: Option<Landlocked>,
-    sockets: Sockets,
+    /// Which system calls, where any are refused.
+    calls: Option<(Profile, Sockets)>,
     secrets: Vec<OwnedFd>,
     secrets_variable: String,
 }
@@ -107,6 +108,10 @@ fn build(
         return Err(Failed::new("order", "its descriptors", Errno::BADMSG));
     }
     let pipes = descriptors.split_off(groups);
+    if spec.off {
+        let enclosure = Enclosure::with_secrets(&secrets, pipes)?;
+        return Ok((Some(enclosure), SandboxReport::conclude(Tier::None, Vec::new(), &[])));
+    }
     join(descriptors)?;
     limits::volunteer_for_oom();
     let namespaces = policy != IsolationPolicy::ProcessGroup;
@@ -118,11 +123,7 @@ fn build(
         network::listen(spec.network.grants(), control)?;
     }
     if !spec.network.grants().is_empty() {
-        controls.push(if has_network {
-            Control::enforced(ControlName::Egress).via("listeners")
-        } else {
-            Control::unavailable(ControlName::Egress, "there is no network namespace")
-        });
+        controls.push(egress(&spec, has_network));
     }
     let own_user = privileges::user_to_become(uid, policy);
     if namespaces {
@@ -140,19 +141,32 @@ fn build(
     let tier = tier_of(policy, &controls);
     let report = SandboxReport::conclude(tier, controls, &required(&spec));
     // An address list that cannot be held is no list at all, whatever the caller would put up with.
-    let unheld = report.missing().contains(&ControlName::Egress);
+    let unheld = !spec.ports_will_do && report.missing().contains(&ControlName::Egress);
     if unheld || (spec.strict && !report.strict_ok) {
         return Ok((None, report));
     }
     let sockets = match (spec.profile, &spec.network) {
         (Profile::Compute, _) => Sockets::Nothing,
-        (Profile::Default, Network::None) if !has_network => Sockets::Unix,
-        (Profile::Default, _) => Sockets::Internet,
+        (_, Network::None) if !has_network => Sockets::Unix,
+        _ => Sockets::Internet,
     };
-    let (secrets, secrets_variable) = place_secrets(&secrets, pipes)
-        .map_err(|error| Failed::new("secrets", "their descriptors", error))?;
-    let enclosure = Enclosure { landlocked, sockets, secrets, secrets_variable };
+    let calls = Some((spec.profile, sockets));
+    let enclosure = Enclosure { landlocked, calls, ..Enclosure::with_secrets(&secrets, pipes)? };
     Ok((Some(enclosure), report))
+}
+
+/// What holds the program to the addresses that are granted.
+fn egress(spec: &JailSpec, has_network: bool) -> Control {
+    let ports_hold = landlock_abi().is_some_and(|version| version >= 4);
+    if has_network {
+        Control::enforced(ControlName::Egress).via("listeners")
+    } else if spec.ports_will_do && ports_hold {
+        Control::new(ControlName::Egress, ControlState::BestEffort)
+            .via("landlock")
+            .detail("there is no network namespace: only the ports are held, not the hosts")
+    } else {
+        Control::unavailable(ControlName::Egress, "there is no network namespace")
+    }
 }
 
 fn required(spec: &JailSpec) -> Vec<ControlName> {
@@ -230,13 +244,30 @@ fn place_secrets(names: &[String], pipes: Vec<OwnedFd>) -> Result<(Vec<OwnedFd>,
 }
 
 impl Enclosure {
+    /// One that hands over secrets and holds nothing.
+    fn with_secrets(names: &[String], pipes: Vec<OwnedFd>) -> Result<Self, Failed> {
+        let (secrets, secrets_variable) = place_secrets(names, pipes)
+            .map_err(|error| Failed::new("secrets", "their descriptors", error))?;
+        Ok(Self { landlocked: None, calls: None, secrets, secrets_variable })
+    }
+
     /// Has the process of `command` lock itself in as its last act before exec.
     #[expect(unsafe_code, reason = "code between fork and exec has no safe interface")]
-    pub(super) fn lock_in(self, command: &mut Command, filters: &Filters, control: RawFd) {
+    pub(super) fn lock_in(
+        self,
+        command: &mut Command,
+        filters: Option<Filters>,
+        control: RawFd,
+    ) -> io::Result<()> {
         if !self.secrets_variable.is_empty() {
             command.env(SECRETS_VARIABLE, OsString::from(&self.secrets_variable));
         }
-        let programs = filters.of(self.sockets).to_vec();
+        let programs = match self.calls {
+            Some((profile, sockets)) => filters
+                .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSYS))?
+                .into_programs(profile, sockets),
+            None => Vec::new(),
+        };
         let Self { mut landlocked, secrets, .. } = self;
         let lock_in = move || -> io::Result<()> {
             let told = |Failed { step, what, error }: Failed| {
@@ -252,6 +283,7 @@ impl Enclosure {
         };
         // SAFETY: the init has one thread, so the child may do what any process may.
         unsafe { command.pre_exec(lock_in) };
+        Ok(())
     }
 }
 

@@ -103,7 +103,7 @@ impl Attempt<'_> {
                             group: self.group.take(),
                             user: self.user.take(),
                         },
-                        self.order.spec.limits.memory_bytes,
+                        (!self.order.spec.off).then_some(self.order.spec.limits.memory_bytes),
                     ));
                 }
                 Next::Report(Report::Ended(_), _) => {

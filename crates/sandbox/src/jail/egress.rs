@@ -38,9 +38,10 @@ pub struct GrantUse {
     pub grant: HostPort,
     /// Connections that came about.
     pub connections: u64,
-    /// Connections that did not: the name does not resolve, resolves to what a name may not lead to,
-    /// or nobody answers.
+    /// Connections that did not: the name does not resolve, or nobody answers.
     pub failed: u64,
+    /// Connections that were refused: the name leads where a name may not lead.
+    pub refused: u64,
     /// Bytes that went out.
     pub bytes_sent: u64,
     /// Bytes that came in.
@@ -51,6 +52,7 @@ pub struct GrantUse {
 struct Counts {
     connections: AtomicU64,
     failed: AtomicU64,
+    refused: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
 }
@@ -80,6 +82,7 @@ impl Egress {
             grant: grant.clone(),
             connections: read(&counts.connections),
             failed: read(&counts.failed),
+            refused: read(&counts.refused),
             bytes_sent: read(&counts.sent),
             bytes_received: read(&counts.received),
         };
@@ -112,7 +115,9 @@ async fn carry(inside: TcpStream, grant: &HostPort, counts: &Counts) {
     let outside = match tokio::time::timeout(CONNECT, connect(grant)).await {
         Ok(Ok(outside)) => outside,
         Ok(Err(error)) => {
-            counts.failed.fetch_add(1, Ordering::Relaxed);
+            let is_refused = error.kind() == io::ErrorKind::PermissionDenied;
+            let count = if is_refused { &counts.refused } else { &counts.failed };
+            count.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(%grant, %error, "a granted address cannot be reached");
             return;
         }

@@ -51,13 +51,14 @@ pub struct JailExit {
 }
 
 impl Jailed {
-    pub(super) fn new(spawned: Spawned, holding: Holding, memory_bytes: u64) -> Self {
+    pub(super) fn new(spawned: Spawned, holding: Holding, memory_bytes: Option<u64>) -> Self {
         let Spawned { process, stdin, stdout, stderr } = spawned;
         let Holding { report, egress, group, user } = holding;
         let process = Arc::new(process);
         // Without a group nobody counts the memory of all processes together.
-        let watchdog = (!report.enforces(ControlName::Memory))
-            .then(|| Watchdog::start(&process, memory_bytes));
+        let watchdog = memory_bytes
+            .filter(|_| !report.enforces(ControlName::Memory))
+            .map(|bytes| Watchdog::start(&process, bytes));
         let (stdout, stderr) = (Some(stdout), Some(stderr));
         Self { process, stdin, stdout, stderr, report, egress, group, watchdog, _user: user }
     }

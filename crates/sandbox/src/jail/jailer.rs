@@ -54,10 +54,13 @@ impl Jailer {
     /// # Errors
     /// [`JailError::Missing`] if the spec is strict and the machine does not enforce what it
     /// requires; the others say what failed. In each case the program was not started.
+    ///
+    /// If the spec says that there is to be no jail, the program runs as any other of the launcher's
+    /// and the report is empty.
     pub async fn spawn(
         &self,
         request: SpawnRequest,
-        spec: JailSpec,
+        mut spec: JailSpec,
         secrets: &[Secret],
     ) -> Result<Jailed, JailError> {
         let problem = spec.problem().or_else(|| problem_of_secrets(secrets));
@@ -65,11 +68,12 @@ impl Jailer {
             return Err(JailError::Spec { problem });
         }
         let group = self.make_group(&spec)?;
-        let user = self.take_user();
+        spec.required.extend(required_of(group.as_ref()));
+        let user = self.take_user(&spec);
         let order = JailOrder {
             uid: user.as_ref().map(|user| user.number),
             groups: 0,
-            controls: self.controls(group.as_ref(), &spec),
+            controls: if spec.off { Vec::new() } else { self.controls(group.as_ref(), &spec) },
             secrets: secrets.iter().map(|secret| secret.name.clone()).collect(),
             spec,
         };
@@ -87,10 +91,10 @@ impl Jailer {
     }
 
     fn make_group(&self, spec: &JailSpec) -> Result<Option<Group>, JailError> {
-        if !self.options.control_groups {
+        if !self.options.control_groups || spec.off {
             return Ok(None);
         }
-        let device = spec.limits.io_bytes_per_second.and_then(|_| disk_of(spec));
+        let device = spec.limits.limits_io().then(|| disk_of(spec)).flatten();
         let made = self.groups.make(&spec.limits, device.as_deref());
         made.map(Some).map_err(|source| JailError::Step {
             step: "cgroups".to_owned(),
@@ -99,8 +103,8 @@ impl Jailer {
         })
     }
 
-    fn take_user(&self) -> Option<User> {
-        let wanted = self.options.own_users && rustix::process::geteuid().is_root();
+    fn take_user(&self, spec: &JailSpec) -> Option<User> {
+        let wanted = self.options.own_users && !spec.off && rustix::process::geteuid().is_root();
         wanted.then(|| self.users.take()).flatten()
     }
 
@@ -109,7 +113,7 @@ impl Jailer {
         let mut controls = group.map(|group| group.controls.clone()).unwrap_or_default();
         let wanted = [
             (ControlName::Cpu, spec.limits.cpu_milli.is_some()),
-            (ControlName::Io, spec.limits.io_bytes_per_second.is_some()),
+            (ControlName::Io, spec.limits.limits_io()),
             (ControlName::CgroupKill, true),
         ];
         for (name, is_wanted) in wanted {
@@ -124,6 +128,12 @@ impl Jailer {
         }
         controls
     }
+}
+
+/// What a group must hold where there is one: a program that fills the machine is out of its jail.
+fn required_of(group: Option<&Group>) -> Vec<ControlName> {
+    let held = group.into_iter().flat_map(|group| &group.controls).map(|control| control.name);
+    held.filter(|name| matches!(name, ControlName::Memory | ControlName::Pids)).collect()
 }
 
 fn problem_of_secrets(secrets: &[Secret]) -> Option<String> {

@@ -18,6 +18,18 @@ pub enum Tier {
     None,
 }
 
+impl Tier {
+    /// Its word in reports and events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::UserNs => "user_ns",
+            Self::Restricted => "restricted",
+            Self::None => "none",
+        }
+    }
+}
+
 /// One thing that a jail enforces. The names are stable: events and settings hold them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,6 +106,11 @@ impl ControlName {
         Self::CgroupKill,
         Self::Egress,
     ];
+
+    /// The control with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|control| control.as_str() == name)
+    }
 
     /// The name as reports and settings hold it.
     pub const fn as_str(self) -> &'static str {
@@ -175,6 +192,18 @@ pub enum ControlState {
     Unavailable,
     /// It could be had, but the operator does not want it.
     DisabledByOperator,
+}
+
+impl ControlState {
+    /// Its word in reports and events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforced => "enforced",
+            Self::BestEffort => "best_effort",
+            Self::Unavailable => "unavailable",
+            Self::DisabledByOperator => "disabled_by_operator",
+        }
+    }
 }
 
 /// One control of a report.
@@ -307,7 +336,15 @@ mod tests {
     fn names_are_the_same_in_words_and_in_json() {
         for name in ControlName::ALL {
             assert_eq!(serde_json::to_string(&name).unwrap(), format!("\"{name}\""));
+            assert_eq!(ControlName::from_name(name.as_str()), Some(name));
         }
+        for tier in [Tier::Root, Tier::UserNs, Tier::Restricted, Tier::None] {
+            assert_eq!(serde_json::to_value(tier).unwrap(), tier.as_str());
+        }
+        assert_eq!(
+            serde_json::to_value(ControlState::DisabledByOperator).unwrap(),
+            ControlState::DisabledByOperator.as_str()
+        );
     }
 
     #[test]

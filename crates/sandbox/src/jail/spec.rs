@@ -18,6 +18,11 @@ pub struct JailSpec {
     pub runtime: Vec<PathBuf>,
     /// Other files and folders of the machine.
     pub binds: Vec<Bind>,
+    /// Folders of the machine in whose place an empty one is shown, wherever a bind shows them. What
+    /// is bound from inside one is shown nevertheless. Without mount namespaces the names of the files
+    /// in them can be listed, and nothing more.
+    #[serde(default)]
+    pub hidden: Vec<PathBuf>,
     /// The size of its private `/tmp`, in bytes.
     pub tmp_bytes: u64,
     /// How many files its private `/tmp` can hold.
@@ -35,6 +40,13 @@ pub struct JailSpec {
     /// Whether to refuse the program if a required control is not enforced, rather than to say so
     /// in the report.
     pub strict: bool,
+    /// Whether ports are enough where the machine cannot hold the list of addresses: the program
+    /// may then connect to those ports of any host, and the report says so. Otherwise it is refused.
+    #[serde(default)]
+    pub ports_will_do: bool,
+    /// Whether the operator wants no jail: nothing of the above holds, but for secrets.
+    #[serde(default)]
+    pub off: bool,
 }
 
 impl Default for JailSpec {
@@ -45,6 +57,7 @@ impl Default for JailSpec {
         Self {
             runtime: runtime.iter().chain(&etc).map(PathBuf::from).collect(),
             binds: Vec::new(),
+            hidden: Vec::new(),
             tmp_bytes: 64 << 20,
             tmp_files: 10_000,
             etc: Vec::new(),
@@ -59,6 +72,8 @@ impl Default for JailSpec {
                 ControlName::Seccomp,
             ],
             strict: true,
+            ports_will_do: false,
+            off: false,
         }
     }
 }
@@ -140,6 +155,9 @@ impl fmt::Display for HostPort {
 pub struct Limits {
     /// Memory in bytes, of all processes together.
     pub memory_bytes: u64,
+    /// Swap space beside the memory, in bytes, of all processes together.
+    #[serde(default)]
+    pub swap_bytes: u64,
     /// Processes and threads.
     pub pids: u32,
     /// Processor time in thousandths of one processor; `None` for all there is.
@@ -148,21 +166,50 @@ pub struct Limits {
     pub open_files: u32,
     /// The largest file that may be written, in bytes.
     pub file_bytes: u64,
-    /// Bytes per second to and from the disk that holds the writable binds; `None` for no limit.
-    pub io_bytes_per_second: Option<u64>,
+    /// Bytes per second from the disk that holds the writable binds; `None` for no limit.
+    pub io_read_bytes_per_second: Option<u64>,
+    /// Bytes per second to the disk that holds the writable binds; `None` for no limit.
+    pub io_write_bytes_per_second: Option<u64>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             memory_bytes: 256 << 20,
+            swap_bytes: 0,
             pids: 64,
             cpu_milli: None,
             open_files: 256,
             file_bytes: 512 << 20,
-            io_bytes_per_second: None,
+            io_read_bytes_per_second: None,
+            io_write_bytes_per_second: None,
         }
     }
+}
+
+impl Limits {
+    /// Limits for programs that people run themselves anyway: they keep the machine alive and are in
+    /// nobody's way. Four fifths of the memory, 4096 processes, files of any size.
+    pub fn generous() -> Self {
+        let information = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        Self {
+            memory_bytes: total_memory(&information).unwrap_or(4 << 30) / 5 * 4,
+            pids: 4_096,
+            open_files: 65_536,
+            file_bytes: u64::MAX,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn limits_io(&self) -> bool {
+        self.io_read_bytes_per_second.or(self.io_write_bytes_per_second).is_some()
+    }
+}
+
+fn total_memory(information: &str) -> Option<u64> {
+    let line = information.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    kibibytes.checked_mul(1_024)
 }
 
 /// A set of system calls.
@@ -174,6 +221,8 @@ pub enum Profile {
     Default,
     /// As [`Profile::Default`], without sockets.
     Compute,
+    /// Only what common runtimes need; any other call ends the program.
+    Strict,
 }
 
 /// A secret that a program is given through a descriptor.
@@ -199,7 +248,7 @@ impl JailSpec {
     /// What is wrong with the value, in a person's words.
     pub fn problem(&self) -> Option<String> {
         let paths = self.binds.iter().flat_map(|bind| [&bind.source, &bind.target]);
-        for path in paths.chain(&self.runtime) {
+        for path in paths.chain(&self.runtime).chain(&self.hidden) {
             let climbs = path.components().any(|part| part == std::path::Component::ParentDir);
             if !path.is_absolute() || climbs {
                 return Some(format!("{} is not an absolute path without `..`", path.display()));
@@ -242,6 +291,13 @@ mod tests {
         let spec = JailSpec::default();
         assert_eq!(spec.problem(), None);
         assert!(spec.strict && spec.network.grants().is_empty());
+    }
+
+    #[test]
+    fn generous_limits_leave_a_part_of_the_memory_to_the_machine() {
+        assert_eq!(total_memory("MemTotal:       100 kB\nMemFree: 1 kB\n"), Some(102_400));
+        assert_eq!(total_memory(""), None);
+        assert!(Limits::generous().memory_bytes > 0);
     }
 
     #[test]

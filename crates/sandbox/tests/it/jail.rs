@@ -1,6 +1,7 @@
 //! Attempts to get out of the jail, in every tier that this machine offers.
 
 mod cage;
+mod containment;
 mod files;
 mod network;
 mod processes;

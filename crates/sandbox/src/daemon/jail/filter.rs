@@ -6,6 +6,8 @@
 //!
 //! To refuse another call, add it to the list of its answer.
 
+mod strict;
+
 use std::collections::BTreeMap;
 
 use seccompiler::{
@@ -13,7 +15,10 @@ use seccompiler::{
     SeccompRule, TargetArch, sock_filter,
 };
 
-use crate::jail::report::{Control, ControlName};
+use crate::jail::{
+    report::{Control, ControlName},
+    spec::Profile,
+};
 
 /// The sockets that a program may make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,38 +138,45 @@ const NAMESPACES: [libc::c_int; 8] = [
 ];
 
 /// The compiled filters, made once by the launcher, before there is anything to filter.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::daemon) struct Filters {
-    nothing: Vec<BpfProgram>,
-    unix: Vec<BpfProgram>,
-    internet: Vec<BpfProgram>,
+    shared: Vec<BpfProgram>,
+    strict: BpfProgram,
+    nothing: BpfProgram,
+    unix: BpfProgram,
+    internet: BpfProgram,
 }
 
 impl Filters {
     /// `None` on an architecture that the filters do not know.
     pub(in crate::daemon) fn compile() -> Option<Self> {
-        let shared = || -> Option<Vec<BpfProgram>> {
-            let programs = [foreign_calls(), refused()?, absent()?];
-            Some(programs.into_iter().filter(|program| !program.is_empty()).collect())
-        };
-        let with = |sockets| -> Option<Vec<BpfProgram>> {
-            let mut programs = shared()?;
-            programs.push(refused_sockets(sockets)?);
-            Some(programs)
-        };
+        let programs = [foreign_calls(), refused()?, absent()?];
         Some(Self {
-            nothing: with(Sockets::Nothing)?,
-            unix: with(Sockets::Unix)?,
-            internet: with(Sockets::Internet)?,
+            shared: programs.into_iter().filter(|program| !program.is_empty()).collect(),
+            strict: strict::program()?,
+            nothing: refused_sockets(Sockets::Nothing)?,
+            unix: refused_sockets(Sockets::Unix)?,
+            internet: refused_sockets(Sockets::Internet)?,
         })
     }
 
-    pub(super) fn of(&self, sockets: Sockets) -> &[BpfProgram] {
-        match sockets {
-            Sockets::Nothing => &self.nothing,
-            Sockets::Unix => &self.unix,
-            Sockets::Internet => &self.internet,
+    /// The filters of a profile, in any order: the strictest answer wins.
+    pub(super) fn into_programs(self, profile: Profile, sockets: Sockets) -> Vec<BpfProgram> {
+        let Self { shared: mut programs, strict, nothing, unix, internet } = self;
+        programs.push(match sockets {
+            Sockets::Nothing => nothing,
+            Sockets::Unix => unix,
+            Sockets::Internet => internet,
+        });
+        if profile == Profile::Strict {
+            programs.push(strict);
         }
+        programs
+    }
+
+    /// A copy of them.
+    pub(super) fn programs(&self, profile: Profile, sockets: Sockets) -> Vec<BpfProgram> {
+        self.clone().into_programs(profile, sockets)
     }
 }
 
@@ -315,9 +327,12 @@ mod tests {
     fn every_filter_compiles_and_fits_the_kernel() {
         let filters = Filters::compile().unwrap();
         for sockets in [Sockets::Nothing, Sockets::Unix, Sockets::Internet] {
-            let instructions: usize = filters.of(sockets).iter().map(Vec::len).sum();
-            assert!(filters.of(sockets).iter().all(|program| program.len() < 4_096));
-            assert!(instructions > 100, "{instructions}");
+            for profile in [Profile::Default, Profile::Compute, Profile::Strict] {
+                let programs = filters.programs(profile, sockets);
+                let instructions: usize = programs.iter().map(Vec::len).sum();
+                assert!(programs.iter().all(|program| program.len() < 4_096));
+                assert!(instructions > 100, "{instructions}");
+            }
         }
     }
 }

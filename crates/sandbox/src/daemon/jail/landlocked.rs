@@ -92,8 +92,8 @@ fn rules(spec: &JailSpec, rooted: bool, has_network: bool) -> Result<RulesetCrea
         .add_rules(path_beneath_rules(readable(spec, rooted), read))?
         .add_rules(path_beneath_rules(writable(spec, rooted), all & !special()))?
         .add_rules(path_beneath_rules(DEVICES.map(|name| Path::new("/dev").join(name)), device))?;
-    let grants = spec.network.grants().iter().filter(|_| has_network);
-    created.add_rules(
+    let grants = spec.network.grants().iter().filter(|_| has_network || spec.ports_will_do);
+    created.add_rules(list_only(spec, rooted))?.add_rules(
         grants.map(|grant| Ok::<_, RulesetError>(NetPort::new(grant.port, AccessNet::ConnectTcp))),
     )
 }
@@ -107,13 +107,46 @@ fn readable(spec: &JailSpec, rooted: bool) -> Vec<PathBuf> {
     if rooted {
         return vec![PathBuf::from("/")];
     }
-    let binds = spec.binds.iter().map(|bind| bind.source.clone());
-    spec.runtime.iter().cloned().chain(binds).collect()
+    let binds = spec.binds.iter().flat_map(|bind| around_hidden(spec, &bind.source));
+    let public = PUBLIC.map(|name| Path::new("/etc").join(name));
+    spec.runtime.iter().cloned().chain(binds).chain(public).collect()
 }
 
 fn writable(spec: &JailSpec, rooted: bool) -> Vec<PathBuf> {
     let binds = spec.binds.iter().filter(|bind| bind.access == Access::ReadWrite);
-    let binds = binds.map(|bind| if rooted { bind.target.clone() } else { bind.source.clone() });
-    let tmp = rooted.then(|| PathBuf::from("/tmp"));
-    binds.chain(tmp).collect()
+    if rooted {
+        return binds.map(|bind| bind.target.clone()).chain([PathBuf::from("/tmp")]).collect();
+    }
+    binds.flat_map(|bind| around_hidden(spec, &bind.source)).collect()
+}
+
+/// Files of `/etc` that hold no secret and that programs read to find users and hosts.
+const PUBLIC: [&str; 6] = ["passwd", "group", "hosts", "nsswitch.conf", "resolv.conf", "host.conf"];
+
+/// A path, or what is beside the hidden folders in it: rules reach downward and know no exception.
+fn around_hidden(spec: &JailSpec, path: &Path) -> Vec<PathBuf> {
+    let holds_hidden =
+        |path: &Path| spec.hidden.iter().any(|hidden| hidden != path && hidden.starts_with(path));
+    let (mut open, mut found) = (vec![path.to_owned()], Vec::new());
+    while let Some(path) = open.pop() {
+        if !holds_hidden(&path) {
+            found.push(path);
+            continue;
+        }
+        let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();
+        open.extend(entries.map(|entry| entry.path()).filter(|path| !spec.hidden.contains(path)));
+    }
+    found
+}
+
+/// Folders that hold hidden ones: they can be listed, for most programs list where they work.
+fn list_only(
+    spec: &JailSpec,
+    rooted: bool,
+) -> impl Iterator<Item = Result<landlock::PathBeneath<landlock::PathFd>, RulesetError>> {
+    let holders = spec.binds.iter().filter(move |bind| {
+        !rooted && spec.hidden.iter().any(|hidden| hidden.starts_with(&bind.source))
+    });
+    let sources: Vec<PathBuf> = holders.map(|bind| bind.source.clone()).collect();
+    path_beneath_rules(sources, AccessFs::ReadDir)
 }

@@ -5,7 +5,7 @@ use std::{
     ffi::CStr,
     fmt::Write as _,
     fs, io,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::{Component, Path, PathBuf},
 };
 
@@ -13,8 +13,9 @@ use rustix::{
     fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, statat},
     io::Errno,
     mount::{
-        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount,
-        mount_change, move_mount, open_tree, unmount,
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags,
+        MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount,
+        fsopen, mount, mount_change, move_mount, open_tree, unmount,
     },
     process::{getgid, getuid, pivot_root, umask},
 };
@@ -36,11 +37,13 @@ const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc:
 const READ_WRITE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
 const DEVICE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
 
-/// A part of the machine that was taken hold of before its path was covered.
+/// A part of the machine that was taken hold of before its path was covered, or an empty folder to
+/// cover another.
 struct Part {
     tree: OwnedFd,
     target: PathBuf,
     is_folder: bool,
+    is_cover: bool,
 }
 
 /// A path that is a link, and what the link says.
@@ -64,6 +67,9 @@ pub(super) fn furnish(spec: &JailSpec, user: Option<u32>) -> Result<Vec<Control>
     for bind in &spec.binds {
         parts.push(take_hold(bind)?);
     }
+    for target in covered(spec) {
+        parts.push(cover(target)?);
+    }
     for name in DEVICES {
         let path = Path::new("/dev").join(name);
         parts.push(hold(&path, path.clone(), DEVICE)?);
@@ -79,6 +85,9 @@ pub(super) fn furnish(spec: &JailSpec, user: Option<u32>) -> Result<Vec<Control>
     let proc = mount_proc();
     for part in &parts {
         show(&root, part).map_err(failed(&part.target))?;
+    }
+    for part in parts.iter().filter(|part| part.is_cover) {
+        set_attributes(&part.tree, READ_ONLY, false).map_err(failed(&part.target))?;
     }
     enter(&root)?;
     umask(Mode::from_raw_mode(0o077));
@@ -117,7 +126,40 @@ fn hold(source: &Path, target: PathBuf, attributes: u64) -> Result<Part, Failed>
     let status = statat(&tree, c"", AtFlags::EMPTY_PATH).map_err(failed(source))?;
     set_attributes(&tree, attributes, true).map_err(failed(source))?;
     let is_folder = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
-    Ok(Part { tree, target, is_folder })
+    Ok(Part { tree, target, is_folder, is_cover: false })
+}
+
+/// Where the jail would show hidden folders.
+fn covered(spec: &JailSpec) -> Vec<PathBuf> {
+    let mut covered: Vec<PathBuf> = Vec::new();
+    for hidden in spec.hidden.iter().filter(|hidden| hidden.is_dir()) {
+        for bind in &spec.binds {
+            match hidden.strip_prefix(&bind.source) {
+                // The folder itself is bound: then it is meant to be seen.
+                Ok(rest) if rest.as_os_str().is_empty() => {}
+                Ok(rest) => covered.push(bind.target.join(rest)),
+                Err(_) => {}
+            }
+        }
+    }
+    covered.sort();
+    covered.dedup();
+    covered
+}
+
+/// An empty folder to show at `target`. It stays writable until what is bound inside has its place.
+fn cover(target: PathBuf) -> Result<Part, Failed> {
+    let make = || -> Result<OwnedFd, Errno> {
+        let system = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        for (key, value) in [("mode", "0555"), ("size", "64k"), ("nr_inodes", "200")] {
+            fsconfig_set_string(system.as_fd(), key, value)?;
+        }
+        fsconfig_create(system.as_fd())?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        fsmount(system.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    };
+    let tree = make().map_err(failed(&target))?;
+    Ok(Part { tree, target, is_folder: true, is_cover: true })
 }
 
 /// `struct mount_attr` of mount_setattr(2), in its first version.

@@ -85,8 +85,9 @@ fn run(policy: IsolationPolicy, uid: Option<u32>, filters: &Filters) -> Option<S
     let order = JailOrder { spec, uid, groups: 0, controls: Vec::new(), secrets: Vec::new() };
     let (enclosure, report) = build(order, policy, Vec::new(), control.as_fd()).ok()?;
     let enclosure = enclosure?;
-    let programs = filters.of(enclosure.sockets);
-    last_steps(enclosure.landlocked, &[], programs).ok()?;
+    let (profile, sockets) = enclosure.calls?;
+    let programs = filters.programs(profile, sockets);
+    last_steps(enclosure.landlocked, &[], &programs).ok()?;
     let SandboxReport { tier, mut controls, .. } = report;
     for control in &mut controls {
         if control.state == ControlState::Enforced

@@ -20,7 +20,7 @@ pub(super) fn settings(
             memory,
             vec![
                 ("memory.max", memory.to_string(), false),
-                ("memory.swap.max", "0".to_owned(), true),
+                ("memory.swap.max", limits.swap_bytes.to_string(), true),
                 ("memory.oom.group", "1".to_owned(), true),
             ],
         ),
@@ -29,7 +29,11 @@ pub(super) fn settings(
             vec![
                 ("memory.limit_in_bytes", memory.to_string(), false),
                 // Kernels can be built or started without counting swap.
-                ("memory.memsw.limit_in_bytes", memory.to_string(), true),
+                (
+                    "memory.memsw.limit_in_bytes",
+                    memory.saturating_add(limits.swap_bytes).to_string(),
+                    true,
+                ),
             ],
         ),
         (ControlName::Pids, _) => (limits.pids.into(), vec![("pids.max", pids.to_string(), false)]),
@@ -50,21 +54,31 @@ pub(super) fn settings(
             )
         }
         (ControlName::Io, is_unified) => {
-            let (bytes, device) = (limits.io_bytes_per_second?, device?);
-            (
-                bytes,
-                if is_unified {
-                    vec![("io.max", format!("{device} rbps={bytes} wbps={bytes}"), false)]
-                } else {
-                    vec![
-                        ("blkio.throttle.read_bps_device", format!("{device} {bytes}"), false),
-                        ("blkio.throttle.write_bps_device", format!("{device} {bytes}"), false),
-                    ]
-                },
-            )
+            let (read, write) = (limits.io_read_bytes_per_second, limits.io_write_bytes_per_second);
+            (write.or(read)?, io_settings(is_unified, device?, read, write))
         }
         _ => return None,
     })
+}
+
+fn io_settings(
+    is_unified: bool,
+    device: &str,
+    read: Option<u64>,
+    write: Option<u64>,
+) -> Vec<Setting> {
+    if is_unified {
+        let word = |key: &str, bytes: Option<u64>| {
+            bytes.map_or_else(String::new, |bytes| format!(" {key}={bytes}"))
+        };
+        let line = format!("{device}{}{}", word("rbps", read), word("wbps", write));
+        return vec![("io.max", line, false)];
+    }
+    let files =
+        [("blkio.throttle.read_bps_device", read), ("blkio.throttle.write_bps_device", write)];
+    let setting =
+        |(file, bytes): (_, Option<u64>)| Some((file, format!("{device} {}", bytes?), false));
+    files.into_iter().filter_map(setting).collect()
 }
 
 #[cfg(test)]
@@ -73,9 +87,12 @@ mod tests {
 
     #[test]
     fn what_is_not_limited_is_not_written() {
-        let limits = Limits { io_bytes_per_second: Some(1), ..Limits::default() };
+        let limits = Limits { io_write_bytes_per_second: Some(1), ..Limits::default() };
         assert_eq!(settings(ControlName::Cpu, true, &limits, None), None);
         assert_eq!(settings(ControlName::Io, true, &limits, None), None, "no disk is known");
-        assert!(settings(ControlName::Io, false, &limits, Some("8:0")).is_some());
+        let (limit, files) = settings(ControlName::Io, false, &limits, Some("8:0")).unwrap();
+        assert_eq!((limit, files.len()), (1, 1));
+        let (_, files) = settings(ControlName::Io, true, &limits, Some("8:0")).unwrap();
+        assert_eq!(files, [("io.max", "8:0 wbps=1".to_owned(), false)]);
     }
 }

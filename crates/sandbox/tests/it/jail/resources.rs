@@ -68,7 +68,7 @@ async fn limits_of_processor_and_disk_are_reported_with_their_numbers() {
         let cage = Cage::new(stage).await;
         let mut spec = cage.spec();
         spec.limits.cpu_milli = Some(500);
-        spec.limits.io_bytes_per_second = Some(50 << 20);
+        spec.limits.io_write_bytes_per_second = Some(50 << 20);
         let jailed = cage.spawn(&["/bin/true"], spec).await;
         let cpu = jailed.report.control(ControlName::Cpu).unwrap().clone();
         let enforced = jailed.report.enforces(ControlName::Cpu);

@@ -1,0 +1,63 @@
+//! From a jail to the trail of audits.
+
+use flexcore_domain::{CapabilityUse, ControlRecord, Isolation, IsolationPlace};
+use flexcore_plugin_protocol::Capability;
+
+use super::Containment;
+use crate::{Control, GrantUse, Jailed, SandboxReport};
+
+impl Containment {
+    /// What holds a program that was started by this.
+    pub fn isolation(&self, jailed: &Jailed) -> Isolation {
+        self.isolation_of(&jailed.report)
+    }
+
+    /// What a report says, for a program that was started by this or refused.
+    pub fn isolation_of(&self, report: &SandboxReport) -> Isolation {
+        let place = if self.is_off() {
+            IsolationPlace::Unconfined
+        } else {
+            IsolationPlace::Jail { tier: report.tier.as_str().to_owned() }
+        };
+        let controls = report.controls.iter().map(record).collect();
+        Isolation { part: self.part.clone(), place, controls }
+    }
+
+    /// How the network grants were used: each that was, and each that was refused because its name
+    /// led where no name may.
+    pub fn uses(&self, network: &[GrantUse]) -> Vec<CapabilityUse> {
+        let mut uses = Vec::new();
+        for GrantUse { grant, connections, failed, refused, bytes_sent, bytes_received } in network
+        {
+            let endpoint = self.endpoints.iter().find(|(known, _)| known == grant);
+            let capability = endpoint.map_or_else(
+                || format!("network tcp://{grant}"),
+                |(_, endpoint)| Capability::Network(endpoint.clone()).to_string(),
+            );
+            let mut push = |allowed, times, bytes| {
+                if times > 0 {
+                    uses.push(CapabilityUse {
+                        capability: capability.clone(),
+                        allowed,
+                        times,
+                        bytes,
+                    });
+                }
+            };
+            push(true, connections + failed, bytes_sent + bytes_received);
+            push(false, *refused, 0);
+        }
+        uses
+    }
+}
+
+fn record(control: &Control) -> ControlRecord {
+    let limit = control.limit.map(|limit| format!("limit {limit}"));
+    let said = [control.via.clone(), limit, control.detail.clone()];
+    ControlRecord {
+        name: control.name.to_string(),
+        state: control.state.as_str().to_owned(),
+        required: control.required,
+        detail: said.into_iter().flatten().collect::<Vec<_>>().join(", "),
+    }
+}

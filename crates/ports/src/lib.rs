@@ -17,6 +17,7 @@ mod checkpoint_sink;
 mod clock;
 mod coordinator;
 mod event_store;
+mod grants;
 mod log_transfer;
 mod logs;
 mod plugin;
@@ -37,6 +38,7 @@ pub use event_store::{
     AppendError, Appended, EventStore, LogCounts, LogHead, LogVerifier, ReadFilter,
     SharedEventStore, Snapshot, Snapshots, StoreError, VerifyFault, VerifyReport,
 };
+pub use grants::{GrantsError, OperatorGrants};
 pub use log_transfer::{LogBatch, LogTransfer, TransferError, WitnessedHeads};
 pub use logs::{AttemptLog, LogLine, LogSource, Logs};
 pub use plugin::{

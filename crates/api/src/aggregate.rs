@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use crate::Query;
+use crate::{Query, Route};
 
 /// Folds the events of a stream: the state of its aggregate now, or as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
@@ -27,6 +27,7 @@ impl Query for GetAggregate {
     type Reply = AggregateView;
     const NAME: &'static str = "GetAggregate";
     const PERMISSION: &'static str = "event.read";
+    const ROUTE: Option<Route> = Some(Route::get("aggregates/{*stream}"));
 }
 
 /// The state that the events of a stream lead to.

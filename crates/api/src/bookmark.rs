@@ -4,7 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use crate::{Command, Query, Written};
+use crate::{Command, Query, Route, Written};
+
+/// The environment of a request that names none.
+pub(crate) fn default_environment() -> String {
+    "default".to_owned()
+}
 
 /// Which bookmark is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,7 +19,8 @@ pub struct BookmarkAddress {
     pub pipeline: String,
     /// The bookmark's name: the step's id unless its sync names another.
     pub state: String,
-    /// The environment.
+    /// The environment; `default` unless given.
+    #[serde(default = "default_environment")]
     pub environment: String,
     /// The key of a `for_each` item; absent outside `for_each`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,6 +42,8 @@ impl Command for ResetBookmark {
     type Reply = Written;
     const NAME: &'static str = "ResetBookmark";
     const PERMISSION: &'static str = "bookmark.write";
+    const ROUTE: Option<Route> =
+        Some(Route::delete("pipelines/{bookmark.pipeline}/bookmarks/{bookmark.state}"));
 }
 
 /// Puts another bookmark in place.
@@ -53,6 +61,8 @@ impl Command for SetBookmark {
     type Reply = Written;
     const NAME: &'static str = "SetBookmark";
     const PERMISSION: &'static str = "bookmark.write";
+    const ROUTE: Option<Route> =
+        Some(Route::put("pipelines/{bookmark.pipeline}/bookmarks/{bookmark.state}"));
 }
 
 /// Keeps a bookmark although its tap or target changed.
@@ -67,6 +77,8 @@ impl Command for KeepBookmark {
     type Reply = Written;
     const NAME: &'static str = "KeepBookmark";
     const PERMISSION: &'static str = "bookmark.write";
+    const ROUTE: Option<Route> =
+        Some(Route::post("pipelines/{bookmark.pipeline}/bookmarks/{bookmark.state}/keep"));
 }
 
 /// Shows one bookmark.
@@ -81,6 +93,8 @@ impl Query for GetBookmark {
     type Reply = BookmarkView;
     const NAME: &'static str = "GetBookmark";
     const PERMISSION: &'static str = "bookmark.read";
+    const ROUTE: Option<Route> =
+        Some(Route::get("pipelines/{bookmark.pipeline}/bookmarks/{bookmark.state}"));
 }
 
 /// One bookmark.
@@ -112,7 +126,8 @@ pub struct BookmarkView {
 pub struct ListBookmarks {
     /// The pipeline's name.
     pub pipeline: String,
-    /// The environment.
+    /// The environment; `default` unless given.
+    #[serde(default = "default_environment")]
     pub environment: String,
 }
 
@@ -120,6 +135,7 @@ impl Query for ListBookmarks {
     type Reply = BookmarkList;
     const NAME: &'static str = "ListBookmarks";
     const PERMISSION: &'static str = "bookmark.read";
+    const ROUTE: Option<Route> = Some(Route::get("pipelines/{pipeline}/bookmarks"));
 }
 
 /// The bookmarks of a pipeline, in the order of its steps.

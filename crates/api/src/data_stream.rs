@@ -4,7 +4,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Query;
+use crate::{Query, Route};
 
 /// Lists data streams, by pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
@@ -34,6 +34,7 @@ impl Query for ListDataStreams {
     type Reply = DataStreamPage;
     const NAME: &'static str = "ListDataStreams";
     const PERMISSION: &'static str = "data_stream.read";
+    const ROUTE: Option<Route> = Some(Route::get("data-streams"));
 }
 
 /// Shows one data stream.
@@ -46,6 +47,7 @@ pub struct GetDataStream {
     pub state: String,
     /// The environment
     #[arg(long, default_value = "default")]
+    #[serde(default = "crate::bookmark::default_environment")]
     pub environment: String,
     /// The key of a for_each item
     #[arg(long)]
@@ -57,6 +59,7 @@ impl Query for GetDataStream {
     type Reply = DataStreamView;
     const NAME: &'static str = "GetDataStream";
     const PERMISSION: &'static str = "data_stream.read";
+    const ROUTE: Option<Route> = Some(Route::get("data-streams/{pipeline}/{state}"));
 }
 
 /// A page of data streams.

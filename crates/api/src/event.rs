@@ -5,11 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Query;
+use crate::{Query, Route};
 
 /// Reads events in the order of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct ReadEvents {
     /// Only events of this stream, for example default/execution/ex_…
     #[arg(long)]
@@ -28,10 +28,17 @@ pub struct ReadEvents {
     pub limit: usize,
 }
 
+impl Default for ReadEvents {
+    fn default() -> Self {
+        Self { stream: None, types: vec![], after: 0, since: None, limit: 100 }
+    }
+}
+
 impl Query for ReadEvents {
     type Reply = EventPage;
     const NAME: &'static str = "ReadEvents";
     const PERMISSION: &'static str = "event.read";
+    const ROUTE: Option<Route> = Some(Route::get("events"));
 }
 
 /// Events in the order of the log.
@@ -80,6 +87,7 @@ impl Query for GetLogStatistics {
     type Reply = LogStatistics;
     const NAME: &'static str = "GetLogStatistics";
     const PERMISSION: &'static str = "event.read";
+    const ROUTE: Option<Route> = Some(Route::get("events/statistics"));
 }
 
 /// What is in the log.
@@ -120,6 +128,7 @@ impl Query for VerifyLog {
     type Reply = VerifyReply;
     const NAME: &'static str = "VerifyLog";
     const PERMISSION: &'static str = "event.read";
+    const ROUTE: Option<Route> = Some(Route::get("events/verification"));
 }
 
 /// What proving the log came to.

@@ -12,8 +12,8 @@
 //!
 //! # How to add a use case
 //!
-//! Write its request and reply in the file of its subject, implement [`Command`] or [`Query`],
-//! name it in the list below, and add the handler in `app` under the same relative path.
+//! Write its request and reply in the file of its subject, implement [`Command`] or [`Query`] with
+//! the [`Route`] at which REST has it, name it in the list below, and add the handler in `app` under the same relative path.
 
 mod aggregate;
 mod bookmark;
@@ -23,6 +23,8 @@ mod execution;
 mod pipeline;
 mod plugin;
 mod request;
+mod route;
+mod sandbox;
 mod view;
 mod views_rebuild;
 
@@ -50,7 +52,9 @@ pub use pipeline::{
     PipelineStatusView, PipelineSummary, PipelineView, StepOutline, UpdatePipeline,
 };
 pub use plugin::{GetPlugin, ListActivePlugins, PluginPage, PluginView};
-pub use request::{Command, CommandEnvelope, ErrorBody, Query, Written};
+pub use request::{Command, CommandEnvelope, ErrorBody, Query, QueryEnvelope, Written};
+pub use route::{Method, Route};
+pub use sandbox::{CapabilityUseView, ControlView, IsolationView, StepSandboxView};
 pub use view::{
     GetSystemMetrics, GetViews, MetricView, SystemMetrics, ViewList, ViewStatus, ViewStopped,
 };

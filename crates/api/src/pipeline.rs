@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Command, ExecutionSummary, Query};
+use crate::{Command, ExecutionSummary, Query, Route};
 
 /// Registers a new pipeline under a name that is free.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,7 @@ impl Command for CreatePipeline {
     type Reply = PipelineSaved;
     const NAME: &'static str = "CreatePipeline";
     const PERMISSION: &'static str = "pipeline.create";
+    const ROUTE: Option<Route> = Some(Route::post("pipelines").replying(201));
 }
 
 /// Gives a pipeline another definition; a new version only if it differs.
@@ -36,6 +37,7 @@ impl Command for UpdatePipeline {
     type Reply = PipelineSaved;
     const NAME: &'static str = "UpdatePipeline";
     const PERMISSION: &'static str = "pipeline.update";
+    const ROUTE: Option<Route> = Some(Route::put("pipelines/{document.pipeline}"));
 }
 
 /// What creating or updating a pipeline came to.
@@ -64,6 +66,7 @@ impl Query for GetPipeline {
     type Reply = PipelineView;
     const NAME: &'static str = "GetPipeline";
     const PERMISSION: &'static str = "pipeline.read";
+    const ROUTE: Option<Route> = Some(Route::get("pipelines/{name}"));
 }
 
 /// One pipeline.
@@ -103,7 +106,7 @@ pub struct StepOutline {
 }
 
 /// Lists pipelines by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListPipelines {
     /// Only pipelines with this status (draft, active, inactive, archived); may be repeated
@@ -126,10 +129,17 @@ pub struct ListPipelines {
     pub after: Option<String>,
 }
 
+impl Default for ListPipelines {
+    fn default() -> Self {
+        Self { statuses: vec![], tag: None, text: None, owner: None, limit: 50, after: None }
+    }
+}
+
 impl Query for ListPipelines {
     type Reply = PipelinePage;
     const NAME: &'static str = "ListPipelines";
     const PERMISSION: &'static str = "pipeline.read";
+    const ROUTE: Option<Route> = Some(Route::get("pipelines"));
 }
 
 /// A page of pipelines.
@@ -176,6 +186,7 @@ impl Query for GetPipelineStatus {
     type Reply = PipelineStatusView;
     const NAME: &'static str = "GetPipelineStatus";
     const PERMISSION: &'static str = "pipeline.read";
+    const ROUTE: Option<Route> = Some(Route::get("pipelines/{name}/status"));
 }
 
 /// How a pipeline is doing.

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::Route;
+
 /// A request to change something.
 pub trait Command: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// What it is answered with.
@@ -11,6 +13,8 @@ pub trait Command: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'st
     const NAME: &'static str;
     /// What its caller must be allowed to do.
     const PERMISSION: &'static str;
+    /// Where REST has it; every request can also be sent by its name.
+    const ROUTE: Option<Route> = None;
 
     /// The key under which it happens once, however often it is sent; `None`: each one counts.
     fn idempotency_key(&self) -> Option<&str> {
@@ -26,6 +30,8 @@ pub trait Query: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stat
     const NAME: &'static str;
     /// What its caller must be allowed to do.
     const PERMISSION: &'static str;
+    /// Where REST has it; every request can also be sent by its name.
+    const ROUTE: Option<Route> = None;
 }
 
 /// A command on its way to another process.
@@ -35,6 +41,16 @@ pub struct CommandEnvelope {
     /// [`Command::NAME`].
     pub command: String,
     /// The command itself.
+    pub body: serde_json::Value,
+}
+
+/// A query on its way to another process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueryEnvelope {
+    /// [`Query::NAME`].
+    pub query: String,
+    /// The query itself.
     pub body: serde_json::Value,
 }
 

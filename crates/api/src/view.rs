@@ -6,7 +6,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Query;
+use crate::{Query, Route};
 
 /// Shows what was counted: pipelines, executions, attempts, records, bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
@@ -33,6 +33,7 @@ impl Query for GetSystemMetrics {
     type Reply = SystemMetrics;
     const NAME: &'static str = "GetSystemMetrics";
     const PERMISSION: &'static str = "metric.read";
+    const ROUTE: Option<Route> = Some(Route::get("system/metrics"));
 }
 
 /// A page of metrics.
@@ -66,6 +67,7 @@ impl Query for GetViews {
     type Reply = ViewList;
     const NAME: &'static str = "GetViews";
     const PERMISSION: &'static str = "view.read";
+    const ROUTE: Option<Route> = Some(Route::get("system/views"));
 }
 
 /// The views.

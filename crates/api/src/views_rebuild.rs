@@ -4,7 +4,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Command;
+use crate::{Command, Route};
 
 /// Fills new views from the whole log while the present ones stay in use, and puts them in their
 /// place.
@@ -16,6 +16,7 @@ impl Command for RebuildViews {
     type Reply = ViewsRebuilt;
     const NAME: &'static str = "RebuildViews";
     const PERMISSION: &'static str = "view.write";
+    const ROUTE: Option<Route> = Some(Route::post("system/views/rebuild"));
 }
 
 /// The views that are in use now.

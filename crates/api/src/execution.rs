@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Command, Query, Written};
+use crate::{Command, Query, StepSandboxView, Written};
 
 /// Asks for one execution of a pipeline's newest version.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -170,6 +170,8 @@ pub struct StepView {
     pub bytes: Option<u64>,
     /// Why it failed.
     pub error: Option<AttemptErrorView>,
+    /// What held the programs of its last attempt that ended.
+    pub sandbox: Option<StepSandboxView>,
 }
 
 /// Why an attempt failed.

@@ -1,6 +1,7 @@
 //! Use cases of executions.
 
 mod address;
+pub(crate) mod audit;
 mod cancel;
 mod execute;
 mod get;

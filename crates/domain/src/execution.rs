@@ -15,7 +15,10 @@ use std::{collections::BTreeMap, time::Duration};
 use flexcore_eventsourcing::{Aggregate, Epoch, Hash, IllegalEvent, Timestamp};
 use serde_json::Value;
 
-use crate::{EnvironmentName, ErrorClass, ExecutionId, PipelineId, PipelineName, StepId};
+use crate::{
+    CapabilityUse, EnvironmentName, ErrorClass, ExecutionId, Isolation, PipelineId, PipelineName,
+    StepId,
+};
 
 mod decide;
 mod evolve;
@@ -264,6 +267,19 @@ pub struct StepCounts {
     pub bytes: u64,
 }
 
+/// What held the programs of an attempt, which rights they had and what they did with them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StepAudit {
+    /// What held each program; empty if none ran.
+    pub isolation: Vec<Isolation>,
+    /// The capabilities that they had, as files write them.
+    pub granted: Vec<String>,
+    /// The capabilities that were asked for in vain, as files write them.
+    pub refused: Vec<String>,
+    /// What they used of their rights, and what they tried in vain.
+    pub uses: Vec<CapabilityUse>,
+}
+
 /// A fact about an execution.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExecutionEvent {
@@ -291,6 +307,30 @@ pub enum ExecutionEvent {
         attempt: u32,
         /// When the attempt must have ended.
         deadline: Option<Timestamp>,
+    },
+    /// What held the programs of the attempt, and which rights they had. Recorded with the
+    /// attempt's end.
+    StepSandboxed {
+        /// The step.
+        step: StepId,
+        /// The attempt's number.
+        attempt: u32,
+        /// What held each program.
+        isolation: Vec<Isolation>,
+        /// The capabilities that they had, as files write them.
+        granted: Vec<String>,
+        /// The capabilities that were asked for in vain.
+        refused: Vec<String>,
+    },
+    /// What the programs of the attempt used of their rights, and what they tried in vain. Recorded
+    /// with the attempt's end, if there was anything.
+    StepCapabilitiesUsed {
+        /// The step.
+        step: StepId,
+        /// The attempt's number.
+        attempt: u32,
+        /// Each capability that was used, with counts.
+        uses: Vec<CapabilityUse>,
     },
     /// The attempt did its work.
     StepCompleted {

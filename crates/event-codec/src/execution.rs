@@ -7,6 +7,7 @@ use flexcore_eventsourcing::{Epoch, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use self::{
+    audit::{StepCapabilitiesUsed, StepSandboxed},
     order::PipelineExecutionCreated,
     step::{
         StepCancelled, StepCompleted, StepFailed, StepRetryScheduled, StepSkipped, StepStarted,
@@ -17,6 +18,7 @@ use crate::{
     payload::{Payload, event_type, read, write},
 };
 
+mod audit;
 mod order;
 mod state;
 mod step;
@@ -132,6 +134,8 @@ impl StoredEvent for ExecutionEvent {
         PipelineExecutionClaimed::TYPE,
         PipelineExecutionStarted::TYPE,
         StepStarted::TYPE,
+        StepSandboxed::TYPE,
+        StepCapabilitiesUsed::TYPE,
         StepCompleted::TYPE,
         StepFailed::TYPE,
         StepRetryScheduled::TYPE,
@@ -157,6 +161,19 @@ impl StoredEvent for ExecutionEvent {
             Self::StepStarted { step, attempt, deadline } => {
                 let (attempt, deadline) = (*attempt, *deadline);
                 write(&StepStarted { step: Borrowed(step), attempt, deadline })
+            }
+            Self::StepSandboxed { step, attempt, isolation, granted, refused } => {
+                write(&StepSandboxed {
+                    step: Borrowed(step),
+                    attempt: *attempt,
+                    isolation: Borrowed(isolation),
+                    granted: Borrowed(granted),
+                    refused: Borrowed(refused),
+                })
+            }
+            Self::StepCapabilitiesUsed { step, attempt, uses } => {
+                let (step, uses) = (Borrowed(step), Borrowed(uses.as_slice()));
+                write(&StepCapabilitiesUsed { step, attempt: *attempt, uses })
             }
             Self::StepCompleted { step, attempt, output, duration, counts } => {
                 write(&StepCompleted {
@@ -203,6 +220,8 @@ impl StoredEvent for ExecutionEvent {
             }
             PipelineExecutionStarted::TYPE => read::<PipelineExecutionStarted, _>(version, payload),
             StepStarted::TYPE => read::<StepStarted<'_>, _>(version, payload),
+            StepSandboxed::TYPE => read::<StepSandboxed<'_>, _>(version, payload),
+            StepCapabilitiesUsed::TYPE => read::<StepCapabilitiesUsed<'_>, _>(version, payload),
             StepCompleted::TYPE => read::<StepCompleted<'_>, _>(version, payload),
             StepFailed::TYPE => read::<StepFailed<'_>, _>(version, payload),
             StepRetryScheduled::TYPE => read::<StepRetryScheduled<'_>, _>(version, payload),

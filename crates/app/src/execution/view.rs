@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flexcore_api::{AttemptErrorView, ExecutionView, StepView, TimelineEntry};
+use flexcore_api::{AttemptErrorView, ExecutionView, StepSandboxView, StepView, TimelineEntry};
 use flexcore_domain::{
     Execution, ExecutionStatus, StepCounts, StepId, StepProgress, StepState, StoredOutput,
     execution::ExecutionEvent,
@@ -10,6 +10,7 @@ use flexcore_domain::{
 use flexcore_eventsourcing::{RecordedEvent, Timestamp};
 use serde_json::{Value, json};
 
+use super::audit::{isolation_view, sandboxed_text, use_view, uses_text};
 use crate::format_time;
 
 /// What the state of an execution does not hold: times, counts and the timeline.
@@ -18,6 +19,7 @@ pub(super) struct ViewBuilder {
     started: BTreeMap<StepId, Timestamp>,
     ended: BTreeMap<StepId, u64>,
     counts: BTreeMap<StepId, StepCounts>,
+    sandboxes: BTreeMap<StepId, StepSandboxView>,
     ended_at: Option<Timestamp>,
     timeline: Vec<TimelineEntry>,
 }
@@ -29,6 +31,19 @@ impl ViewBuilder {
             ExecutionEvent::StepStarted { step, .. } => {
                 self.started.insert(step.clone(), at);
                 self.ended.remove(step);
+            }
+            ExecutionEvent::StepSandboxed { step, attempt, isolation, granted, refused } => {
+                let programs = isolation.iter().map(isolation_view).collect();
+                let (granted, refused) = (granted.clone(), refused.clone());
+                let view =
+                    StepSandboxView { attempt: *attempt, programs, granted, refused, uses: vec![] };
+                self.sandboxes.insert(step.clone(), view);
+            }
+            ExecutionEvent::StepCapabilitiesUsed { step, attempt, uses } => {
+                let sandbox = self.sandboxes.get_mut(step);
+                if let Some(sandbox) = sandbox.filter(|sandbox| sandbox.attempt == *attempt) {
+                    sandbox.uses = uses.iter().map(use_view).collect();
+                }
             }
             ExecutionEvent::StepCompleted { step, duration, counts, .. } => {
                 self.ended.insert(step.clone(), millis(duration.as_millis()));
@@ -119,6 +134,7 @@ impl ViewBuilder {
                 }),
                 _ => None,
             },
+            sandbox: self.sandboxes.get(id).cloned(),
         }
     }
 }
@@ -148,6 +164,12 @@ fn describe(event: &ExecutionEvent) -> (Option<&StepId>, Option<String>) {
         }
         ExecutionEvent::StepStarted { step, attempt, .. } => {
             (Some(step), Some(format!("attempt {attempt}")))
+        }
+        ExecutionEvent::StepSandboxed { step, isolation, refused, .. } => {
+            (Some(step), Some(sandboxed_text(isolation, refused)))
+        }
+        ExecutionEvent::StepCapabilitiesUsed { step, uses, .. } => {
+            (Some(step), Some(uses_text(uses)))
         }
         ExecutionEvent::StepCompleted { step, duration, .. } => {
             (Some(step), Some(format!("after {} ms", duration.as_millis())))

@@ -8,7 +8,7 @@ use std::{
 };
 
 use flexcore_domain::{
-    CancelReason, ErrorClass, FailureReason, StepCounts, StepError, StepId, StoredOutput,
+    CancelReason, ErrorClass, FailureReason, StepAudit, StepCounts, StepError, StepId, StoredOutput,
 };
 use flexcore_pipeline_file::RenderedWork;
 use flexcore_ports::attempt::{
@@ -42,6 +42,8 @@ pub(super) struct Finished {
     pub(super) elapsed: Duration,
     /// Why it was asked to end, if it was.
     pub(super) cancelled_for: Option<CancelReason>,
+    /// What held its programs and what they used.
+    pub(super) audit: StepAudit,
     result: AttemptResult,
 }
 
@@ -145,11 +147,13 @@ impl Session<'_> {
         self.running.insert(step.clone(), running);
         tokio::spawn(async move {
             let result = run.await;
-            let result = result.unwrap_or_else(|panic| AttemptResult::Failed(internal(&panic)));
+            let (result, audit) = result.unwrap_or_else(|panic| {
+                (AttemptResult::Failed(internal(&panic)), StepAudit::default())
+            });
             let elapsed = begin.elapsed();
             // Without a receiver the session is over and nobody asks any more.
             let _ = finished
-                .send(Finished { step, attempt, elapsed, cancelled_for: None, result })
+                .send(Finished { step, attempt, elapsed, cancelled_for: None, audit, result })
                 .await;
         });
     }
@@ -164,17 +168,29 @@ impl AttemptTask {
         self,
         context: Result<AttemptContext, AttemptError>,
         work: RenderedWork,
-    ) -> AttemptResult {
+    ) -> (AttemptResult, StepAudit) {
         let context = match context {
             Ok(context) => context,
-            Err(error) => return AttemptResult::Failed(error),
+            Err(error) => return (AttemptResult::Failed(error), StepAudit::default()),
         };
-        let (AttemptEnd { outcome, isolation: _, uses: _ }, counts) = match work {
+        let rights = context.rights.effective.clone();
+        let (AttemptEnd { outcome, isolation, uses }, counts) = match work {
             RenderedWork::Command(settings) => {
                 (command::run(&self, context, settings).await, StepCounts::default())
             }
             RenderedWork::Sync(settings) => sync::run(&self, context, *settings).await,
         };
+        let audit = StepAudit {
+            isolation,
+            granted: rights.capabilities.iter().map(ToString::to_string).collect(),
+            refused: rights.refused.iter().map(|one| one.capability.to_string()).collect(),
+            uses,
+        };
+        (self.result(outcome, counts).await, audit)
+    }
+
+    /// The outcome masked, and with its output stored.
+    async fn result(&self, outcome: AttemptOutcome, counts: StepCounts) -> AttemptResult {
         let mask = self.services().ports.secrets.mask();
         match outcome {
             AttemptOutcome::Completed { output } => {

@@ -113,6 +113,9 @@ impl Session<'_> {
         };
         let now = self.now();
         for finished in reports {
+            let (step, attempt) = (finished.step.clone(), finished.attempt);
+            let audit = finished.audit.clone();
+            draft.send(&ExecutionCommand::AuditStep { step, attempt, audit }, now)?;
             let command = self.report(&draft.execution, finished, now);
             draft.send(&command, now)?;
         }

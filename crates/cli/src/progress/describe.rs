@@ -94,6 +94,8 @@ pub(crate) fn describe(event: &ExecutionEvent, now: Timestamp) -> Option<Happene
             Some(Happened { step: None, turn: Turn::Told, text })
         }
         ExecutionEvent::Created(_)
+        | ExecutionEvent::StepSandboxed { .. }
+        | ExecutionEvent::StepCapabilitiesUsed { .. }
         | ExecutionEvent::Claimed { .. }
         | ExecutionEvent::Started { .. }
         | ExecutionEvent::Retried { .. }

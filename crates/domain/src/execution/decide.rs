@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{
     Execution, ExecutionEvent, ExecutionOrder, ExecutionStatus, FailureReason, SkipCause,
-    StepCounts, StepError, StepId, StepState, StoredOutput,
+    StepAudit, StepCounts, StepError, StepId, StepState, StoredOutput,
 };
 
 /// A request to change an execution: from the outside (create, cancel, retry), or from its owner,
@@ -32,6 +32,15 @@ pub enum ExecutionCommand {
         step: StepId,
         /// When the attempt must have ended.
         deadline: Option<Timestamp>,
+    },
+    /// Record what held the running attempt and what it used; its end follows.
+    AuditStep {
+        /// The step.
+        step: StepId,
+        /// The attempt's number.
+        attempt: u32,
+        /// What there is to record.
+        audit: StepAudit,
     },
     /// The running attempt did its work.
     CompleteStep {
@@ -145,6 +154,10 @@ pub(super) fn decide(
             Ok(vec![ExecutionEvent::Started { at: now, deadline: *deadline }])
         }
         C::StartStep { step, deadline } => execution.start_step(step, *deadline),
+        C::AuditStep { step, attempt, audit } => {
+            execution.must_run(step, *attempt, "audited")?;
+            Ok(audited(step, *attempt, audit))
+        }
         C::CompleteStep { step, attempt, output, duration, counts } => {
             execution.must_run(step, *attempt, "completed")?;
             Ok(vec![ExecutionEvent::StepCompleted {
@@ -173,6 +186,24 @@ pub(super) fn decide(
         }
         C::Retry => execution.retry(),
     }
+}
+
+/// Nothing that did not happen is recorded: programs that never ran, rights that nobody used.
+fn audited(step: &StepId, attempt: u32, audit: &StepAudit) -> Vec<ExecutionEvent> {
+    let StepAudit { isolation, granted, refused, uses } = audit;
+    let sandboxed = (!isolation.is_empty()).then(|| ExecutionEvent::StepSandboxed {
+        step: step.clone(),
+        attempt,
+        isolation: isolation.clone(),
+        granted: granted.clone(),
+        refused: refused.clone(),
+    });
+    let used = (!uses.is_empty()).then(|| ExecutionEvent::StepCapabilitiesUsed {
+        step: step.clone(),
+        attempt,
+        uses: uses.clone(),
+    });
+    [sandboxed, used].into_iter().flatten().collect()
 }
 
 fn failure(

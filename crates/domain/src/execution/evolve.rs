@@ -84,6 +84,8 @@ fn all_ended(execution: &Execution) -> bool {
 fn step_of(event: &ExecutionEvent) -> Option<&StepId> {
     match event {
         ExecutionEvent::StepStarted { step, .. }
+        | ExecutionEvent::StepSandboxed { step, .. }
+        | ExecutionEvent::StepCapabilitiesUsed { step, .. }
         | ExecutionEvent::StepCompleted { step, .. }
         | ExecutionEvent::StepFailed { step, .. }
         | ExecutionEvent::StepRetryScheduled { step, .. }
@@ -118,6 +120,11 @@ fn next_state(progress: &StepProgress, event: &ExecutionEvent) -> Option<StepPro
         {
             StepProgress { state: Running { deadline: *deadline }, attempts: *attempt, tries }
         }
+        (
+            Running { .. },
+            ExecutionEvent::StepSandboxed { attempt, .. }
+            | ExecutionEvent::StepCapabilitiesUsed { attempt, .. },
+        ) if *attempt == attempts => progress.clone(),
         (Running { .. }, ExecutionEvent::StepCompleted { attempt, output, .. })
             if *attempt == attempts =>
         {

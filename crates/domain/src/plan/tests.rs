@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    Condition, EnvironmentName, ExecutionId, ExecutionOrder, FullRefresh, PipelineId, StepCounts,
-    StepError, StoredOutput,
+    CapabilityUse, Condition, EnvironmentName, ExecutionId, ExecutionOrder, FullRefresh, Isolation,
+    IsolationPlace, PipelineId, StepAudit, StepCounts, StepError, StoredOutput,
     execution::ExecutionCommand,
     testing::{step, step_id, step_needing},
 };
@@ -125,6 +125,23 @@ impl Run {
             StepError { reason, message: "no".into(), exit_code: Some(1), stderr_tail: vec![] };
         let attempt = progress.attempts;
         self.send(&ExecutionCommand::FailStep { step: id, attempt, error, retry_at });
+    }
+
+    /// Records that the step's newest attempt ran in a jail and used a grant.
+    fn audit(&mut self, step: &str) {
+        let uses = vec![CapabilityUse {
+            capability: "network tcp://db:5432".into(),
+            allowed: true,
+            times: 1,
+            bytes: 10,
+        }];
+        let place = IsolationPlace::Jail { tier: "root".into() };
+        let isolation = vec![Isolation { part: String::new(), place, controls: vec![] }];
+        self.send(&ExecutionCommand::AuditStep {
+            step: step_id(step),
+            attempt: self.execution.steps[&step_id(step)].attempts,
+            audit: StepAudit { isolation, uses, ..StepAudit::default() },
+        });
     }
 
     fn running(&self) -> Vec<StepId> {
@@ -327,6 +344,28 @@ fn cancel_ends_what_runs_and_runs_what_waits_for_it() {
 }
 
 #[test]
+fn an_audit_belongs_to_a_running_attempt_and_changes_nothing() {
+    let mut run = Run::of(vec![step("a")]);
+    run.advance();
+    let before = run.execution.clone();
+    run.audit("a");
+    assert_eq!(run.execution, before);
+    run.complete("a");
+    let audit = StepAudit::default();
+    let late = ExecutionCommand::AuditStep { step: step_id("a"), attempt: 1, audit };
+    assert!(Execution::decide(Some(&run.execution), &late, run.now).is_err());
+}
+
+#[test]
+fn an_audit_without_content_is_no_event() {
+    let mut run = Run::of(vec![step("a")]);
+    run.advance();
+    let audit = StepAudit::default();
+    let empty = ExecutionCommand::AuditStep { step: step_id("a"), attempt: 1, audit };
+    assert_eq!(Execution::decide(Some(&run.execution), &empty, run.now), Ok(vec![]));
+}
+
+#[test]
 fn a_retry_begins_with_what_did_not_complete() {
     let mut run = Run::of(vec![step("a"), step("b"), step_needing("c", &["b"])]);
     run.advance();
@@ -392,7 +431,10 @@ proptest! {
                     completed.insert(step.clone());
                     run.complete(step.as_str());
                 }
-                5..=7 => run.fail(step.as_str()),
+                5..=7 => {
+                    run.audit(step.as_str());
+                    run.fail(step.as_str());
+                }
                 8 => run.send(&ExecutionCommand::Claim { node: "next".into() }),
                 _ => run.send(&ExecutionCommand::RequestCancellation { reason: None }),
             }

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use flexcore_domain::{
-    Condition, ErrorClass, ExecutionId, ExecutionOrder, FailureReason, FullRefresh, Jitter,
-    JsonText, PipelineDefinition, PipelineId, RetryPolicy, RunOn, SkipCause, StepCounts,
-    StepDefinition, StepError, StepId, StepKind, StepReference, StoredOutput,
+    CapabilityUse, Condition, ControlRecord, ErrorClass, ExecutionId, ExecutionOrder,
+    FailureReason, FullRefresh, Isolation, IsolationPlace, Jitter, JsonText, PipelineDefinition,
+    PipelineId, RetryPolicy, RunOn, SkipCause, StepCounts, StepDefinition, StepError, StepId,
+    StepKind, StepReference, StoredOutput,
     data_stream::{DataStreamEvent, SyncPlugins},
     execution::ExecutionEvent,
     pipeline::PipelineEvent,
@@ -188,6 +189,13 @@ fn steps() -> Vec<Sample<ExecutionEvent>> {
         duration: Duration::from_micros(1_234_567),
         counts: StepCounts { records: 336_776, bytes: 31_053_850 },
     };
+    let sandboxed = |isolation, granted, refused| E::StepSandboxed {
+        step: load(),
+        attempt: 1,
+        isolation,
+        granted,
+        refused,
+    };
     let artifact = StoredOutput::Artifact { sha256: Hash([0xab; 32]), size: 70_000 };
     let timeout = FailureReason::Attempt(ErrorClass::Timeout);
     let code = FailureReason::Attempt(ErrorClass::ExitCode);
@@ -195,6 +203,9 @@ fn steps() -> Vec<Sample<ExecutionEvent>> {
     vec![
         ("", E::StepStarted { step: load(), attempt: 1, deadline: Some(at(60)) }),
         ("no_deadline", E::StepStarted { step: load(), attempt: 2, deadline: None }),
+        ("", sandboxed(jails(), vec![API.into()], vec!["fs_read /etc/passwd".into()])),
+        ("unconfined", sandboxed(vec![unconfined()], vec![], vec![])),
+        ("", E::StepCapabilitiesUsed { step: load(), attempt: 1, uses: uses() }),
         ("", completed(StoredOutput::Inline(json!({ "rate": 0.25, "records": 336_776 })))),
         ("artifact", completed(artifact)),
         ("", failed(code, Some(2), tail, true)),
@@ -205,6 +216,43 @@ fn steps() -> Vec<Sample<ExecutionEvent>> {
         ("upstream", E::StepSkipped { step: load(), cause: SkipCause::Upstream }),
         ("", E::StepCancelled { step: load() }),
     ]
+}
+
+const API: &str = "network https://api.example.com:443";
+
+/// What held the two programs of a sync.
+fn jails() -> Vec<Isolation> {
+    let control = |name: &str, state: &str, required, detail: &str| ControlRecord {
+        name: name.into(),
+        state: state.into(),
+        required,
+        detail: detail.into(),
+    };
+    let jail = |part: &str, controls| Isolation {
+        part: part.into(),
+        place: IsolationPlace::Jail { tier: "user_ns".into() },
+        controls,
+    };
+    vec![
+        jail(
+            "tap",
+            vec![
+                control("mount_ns", "enforced", true, ""),
+                control("memory", "best_effort", false, "watchdog, limit 1073741824"),
+            ],
+        ),
+        jail("target", vec![control("seccomp", "enforced", true, "")]),
+    ]
+}
+
+fn unconfined() -> Isolation {
+    Isolation { part: String::new(), place: IsolationPlace::Unconfined, controls: vec![] }
+}
+
+fn uses() -> Vec<CapabilityUse> {
+    let used =
+        |allowed, times, bytes| CapabilityUse { capability: API.into(), allowed, times, bytes };
+    vec![used(true, 3, 4_096), used(false, 12, 0)]
 }
 
 /// Has a number that no machine type holds: it has to come back digit for digit.

@@ -3,10 +3,10 @@
 use std::{fmt::Debug, str::FromStr, time::Duration};
 
 use flexcore_domain::{
-    Condition, EnvironmentName, ErrorClass, ExecutionId, ExecutionOrder, FailureReason,
-    FullRefresh, Jitter, JsonText, PipelineDefinition, PipelineId, PipelineName, RetryPolicy,
-    RunOn, SkipCause, StepCounts, StepDefinition, StepError, StepId, StepKind, StepReference,
-    StoredOutput,
+    CapabilityUse, Condition, ControlRecord, EnvironmentName, ErrorClass, ExecutionId,
+    ExecutionOrder, FailureReason, FullRefresh, Isolation, IsolationPlace, Jitter, JsonText,
+    PipelineDefinition, PipelineId, PipelineName, RetryPolicy, RunOn, SkipCause, StepCounts,
+    StepDefinition, StepError, StepId, StepKind, StepReference, StoredOutput,
     data_stream::{DataStreamEvent, SyncPlugins},
     execution::ExecutionEvent,
     pipeline::PipelineEvent,
@@ -231,6 +231,30 @@ fn execution_as_a_whole() -> impl Strategy<Value = ExecutionEvent> {
     ]
 }
 
+fn isolation() -> impl Strategy<Value = Isolation> {
+    let place = prop_oneof![
+        text().prop_map(|tier| IsolationPlace::Jail { tier }),
+        Just(IsolationPlace::InProcess),
+        Just(IsolationPlace::Remote),
+        Just(IsolationPlace::Unconfined),
+    ];
+    let control =
+        (text(), text(), any::<bool>(), text()).prop_map(|(name, state, required, detail)| {
+            ControlRecord { name, state, required, detail }
+        });
+    (text(), place, vec(control, 0..3)).prop_map(|(part, place, controls)| Isolation {
+        part,
+        place,
+        controls,
+    })
+}
+
+fn capability_use() -> impl Strategy<Value = CapabilityUse> {
+    (text(), any::<bool>(), any::<u64>(), any::<u64>()).prop_map(
+        |(capability, allowed, times, bytes)| CapabilityUse { capability, allowed, times, bytes },
+    )
+}
+
 fn step_event() -> impl Strategy<Value = ExecutionEvent> {
     use ExecutionEvent as E;
     let output = prop_oneof![
@@ -253,6 +277,16 @@ fn step_event() -> impl Strategy<Value = ExecutionEvent> {
         (step_id(), any::<u32>(), step_error(), any::<bool>()).prop_map(
             |(step, attempt, error, retryable)| E::StepFailed { step, attempt, error, retryable }
         ),
+        (step_id(), any::<u32>(), vec(isolation(), 0..3), vec(text(), 0..3), vec(text(), 0..3))
+            .prop_map(|(step, attempt, isolation, granted, refused)| E::StepSandboxed {
+                step,
+                attempt,
+                isolation,
+                granted,
+                refused,
+            }),
+        (step_id(), any::<u32>(), vec(capability_use(), 0..3))
+            .prop_map(|(step, attempt, uses)| E::StepCapabilitiesUsed { step, attempt, uses }),
         (step_id(), time()).prop_map(|(step, due_at)| E::StepRetryScheduled { step, due_at }),
         (step_id(), cause).prop_map(|(step, cause)| E::StepSkipped { step, cause }),
         step_id().prop_map(|step| E::StepCancelled { step }),

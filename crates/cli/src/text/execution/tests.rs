@@ -16,6 +16,7 @@ fn step(id: &str, status: &str) -> StepView {
         records: None,
         bytes: None,
         error: None,
+        sandbox: None,
     }
 }
 

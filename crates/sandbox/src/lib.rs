@@ -32,10 +32,15 @@
 //! spec refuses the program where a required control does not hold. Machines differ, so nothing is
 //! concluded from versions: [`probe()`] builds a jail and tries to get out of it.
 //!
-//! Three things to know before relying on it:
+//! Things to know before relying on it:
 //!
-//! * The owner of files counts in a jail too: where the server is root, the program is a user that
-//!   owns nothing, and a writable bind must let that user write.
+//! * Where the server is root, the program is a user that owns nothing, and what it is shown is
+//!   mounted with its owner mapped to that user: it reads and writes as the owner would, and what it
+//!   makes is the owner's. Only one owner is mapped for each bind, that of the file or folder itself.
+//!   Where a file system maps no owners the program is the server's user, without capabilities.
+//! * Landlock holds no modes, owners and times of files. Where there are mount namespaces nothing
+//!   foreign has a path; in the restricted tier a program can change the modes of its own user's
+//!   files anywhere.
 //! * Landlock before version 9 does not hold connections to Unix sockets by path. Where there are
 //!   mount namespaces no foreign socket has a path; in the restricted tier it does.
 //! * Without control groups, memory is a limit for each process and a look at all of them ten times a

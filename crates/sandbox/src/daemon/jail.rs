@@ -6,6 +6,7 @@
 //! the program's process, between fork and exec.
 
 mod filter;
+mod idmap;
 mod landlocked;
 mod limits;
 mod mounts;
@@ -126,16 +127,26 @@ fn build(
         controls.push(egress(&spec, has_network));
     }
     let own_user = privileges::user_to_become(uid, policy);
-    if namespaces {
-        controls.extend(mounts::furnish(&spec, own_user)?);
-    }
-    controls.extend(privileges::drop_all(own_user)?);
+    // A file that is mapped must not become one that runs with its owner's rights.
+    let can_map = filter::is_available();
+    let (own_user, no_own_user) = if namespaces && can_map {
+        let furnished = mounts::furnish(&spec, own_user)?;
+        controls.extend(furnished.controls);
+        (furnished.user, furnished.unmapped)
+    } else {
+        let (user, why_not) = mounts::usable_as_they_are(&spec, own_user);
+        if namespaces {
+            controls.extend(mounts::furnish(&spec, None)?.controls);
+        }
+        (user, why_not)
+    };
+    controls.extend(privileges::drop_all(own_user, no_own_user)?);
     let countable = own_user.is_some() || policy == IsolationPolicy::UserNamespace;
     controls.extend(limits::apply(&spec.limits, countable)?);
     limits::stand_in(&mut controls, &spec.limits, countable);
     let landlocked = Landlocked::prepare(&spec, namespaces, has_network)
         .map_err(|error| Failed::new("landlock", error, Errno::INVAL))?;
-    controls.extend(Landlocked::controls());
+    controls.extend(Landlocked::controls(namespaces));
     controls.push(filter::control());
 
     let tier = tier_of(policy, &controls);

@@ -4,6 +4,7 @@ mod cage;
 mod containment;
 mod files;
 mod network;
+mod ownership;
 mod processes;
 mod reports;
 mod resources;

@@ -190,7 +190,7 @@ pub(super) fn control() -> Control {
 }
 
 #[expect(unsafe_code, reason = "seccomp has no safe wrapper that only asks")]
-fn is_available() -> bool {
+pub(super) fn is_available() -> bool {
     let answer = libc::SECCOMP_RET_ERRNO;
     // SAFETY: the kernel reads one number.
     let result = unsafe {

@@ -33,7 +33,7 @@ pub(super) struct Landlocked(RulesetCreated);
 
 impl Landlocked {
     /// What this kernel's version holds.
-    pub(super) fn controls() -> Vec<Control> {
+    pub(super) fn controls(rooted: bool) -> Vec<Control> {
         let abi = abi();
         let needs = [
             (ControlName::LandlockFs, 1),
@@ -44,7 +44,12 @@ impl Landlocked {
             .into_iter()
             .map(|(name, needed)| match abi {
                 Some(version) if version >= needed => {
-                    Control::enforced(name).detail(format!("abi={version}"))
+                    let unheld = if name == ControlName::LandlockFs && !rooted {
+                        ", does not hold modes, owners and times of files"
+                    } else {
+                        ""
+                    };
+                    Control::enforced(name).detail(format!("abi={version}{unheld}"))
                 }
                 Some(version) => {
                     Control::unavailable(name, format!("abi={version}, {needed} is needed"))

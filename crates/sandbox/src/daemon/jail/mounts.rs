@@ -5,12 +5,14 @@ use std::{
     ffi::CStr,
     fmt::Write as _,
     fs, io,
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
     path::{Component, Path, PathBuf},
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, statat},
+    fs::{
+        AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, mkdirat, openat, openat2, statat,
+    },
     io::Errno,
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags,
@@ -20,7 +22,7 @@ use rustix::{
     process::{getgid, getuid, pivot_root, umask},
 };
 
-use super::Failed;
+use super::{Failed, idmap::Mappings};
 use crate::jail::{
     report::{Control, ControlName, ControlState},
     spec::{Access, Bind, HostPort, JailSpec},
@@ -59,14 +61,18 @@ fn failed_io(what: impl AsRef<Path>) -> impl Fn(io::Error) -> Failed {
 
 /// Builds the root folder and enters it; the machine's is gone after that. `user` is who the program
 /// will be.
-pub(super) fn furnish(spec: &JailSpec, user: Option<u32>) -> Result<Vec<Control>, Failed> {
-    umask(Mode::from_raw_mode(0o022));
+pub(super) fn furnish(spec: &JailSpec, user: Option<u32>) -> Result<Furnished, Failed> {
+    let usual_mask = umask(Mode::from_raw_mode(0o022));
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(failed("/"))?;
     let (links, mut parts) = take_hold_of_runtime(&spec.runtime)?;
-    for bind in &spec.binds {
-        parts.push(take_hold(bind)?);
-    }
+    let (binds, user, unmapped) = match user.map(|user| (user, take_hold_for(spec, user))) {
+        Some((user, Ok(binds))) => (binds, Some(user), None),
+        Some((_, Err(Unheld::Failed(failed)))) => return Err(failed),
+        Some((_, Err(Unheld::Unmapped(reason)))) => (take_hold_of_all(spec)?, None, Some(reason)),
+        None => (take_hold_of_all(spec)?, None, None),
+    };
+    parts.extend(binds);
     for target in covered(spec) {
         parts.push(cover(target)?);
     }
@@ -90,8 +96,85 @@ pub(super) fn furnish(spec: &JailSpec, user: Option<u32>) -> Result<Vec<Control>
         set_attributes(&part.tree, READ_ONLY, false).map_err(failed(&part.target))?;
     }
     enter(&root)?;
-    umask(Mode::from_raw_mode(0o077));
-    Ok(vec![Control::enforced(ControlName::Root), proc])
+    // What it makes in a folder of the machine has the modes that the operator's own files have.
+    umask(usual_mask);
+    let controls = vec![Control::enforced(ControlName::Root), proc];
+    Ok(Furnished { controls, user, unmapped })
+}
+
+/// A root folder that stands.
+pub(super) struct Furnished {
+    pub(super) controls: Vec<Control>,
+    /// The user that the program can be.
+    pub(super) user: Option<u32>,
+    /// Why it cannot be the one that it should have been.
+    pub(super) unmapped: Option<String>,
+}
+
+/// Why something cannot be shown to a user of its own.
+enum Unheld {
+    /// It cannot be shown at all.
+    Failed(Failed),
+    /// That user could not use it.
+    Unmapped(String),
+}
+
+fn take_hold_of_all(spec: &JailSpec) -> Result<Vec<Part>, Failed> {
+    let plain = |bind: &Bind| hold(&bind.source, bind.target.clone(), attributes_of(bind));
+    spec.binds.iter().map(plain).collect()
+}
+
+/// Takes hold of everything for a user who owns none of it: each part's owner is mapped to that user,
+/// or whoever it is may use it.
+fn take_hold_for(spec: &JailSpec, user: u32) -> Result<Vec<Part>, Unheld> {
+    let mut mappings = Mappings::to(user);
+    let mut hold = |bind: &Bind| {
+        let (tree, status) = clone_of(&bind.source).map_err(Unheld::Failed)?;
+        let owner = (status.st_uid, status.st_gid);
+        let mapped = mappings
+            .of(owner)
+            .and_then(|namespace| Ok(set_mapped(&tree, attributes_of(bind), namespace)?));
+        if let Err(error) = mapped {
+            if !is_open_to_all(&status, bind.access) {
+                let reason = unmapped(&bind.source, error);
+                return Err(Unheld::Unmapped(reason));
+            }
+            let set = set_attributes(&tree, attributes_of(bind), true);
+            set.map_err(failed(&bind.source)).map_err(Unheld::Failed)?;
+        }
+        Ok(Part::new(tree, bind.target.clone(), &status))
+    };
+    spec.binds.iter().map(&mut hold).collect()
+}
+
+/// Whether a user who owns nothing can use what the program is shown where nothing can be mapped.
+pub(super) fn usable_as_they_are(
+    spec: &JailSpec,
+    user: Option<u32>,
+) -> (Option<u32>, Option<String>) {
+    let is_closed = |bind: &&Bind| {
+        let status = rustix::fs::stat(&bind.source);
+        status.is_ok_and(|status| !is_open_to_all(&status, bind.access))
+    };
+    match spec.binds.iter().find(is_closed) {
+        Some(bind) if user.is_some() => (None, Some(unmapped(&bind.source, "no mount namespace"))),
+        _ => (user, None),
+    }
+}
+
+fn unmapped(path: &Path, why: impl std::fmt::Display) -> String {
+    let path = path.display();
+    format!("it runs as the user of FlexCore: the owner of {path} cannot be mapped ({why})")
+}
+
+fn is_open_to_all(status: &Stat, access: Access) -> bool {
+    let is_folder = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
+    let wanted = match access {
+        Access::ReadOnly => 0o4,
+        Access::ReadWrite => 0o6,
+    };
+    let wanted = if is_folder { wanted | 0o1 } else { wanted };
+    status.st_mode & wanted == wanted
 }
 
 /// The paths that are links, with what they say, and the others. What does not exist is left out.
@@ -110,23 +193,34 @@ fn take_hold_of_runtime(runtime: &[PathBuf]) -> Result<(Vec<Link>, Vec<Part>), F
     Ok((links, parts))
 }
 
-fn take_hold(bind: &Bind) -> Result<Part, Failed> {
-    let attributes = match bind.access {
+const fn attributes_of(bind: &Bind) -> u64 {
+    match bind.access {
         Access::ReadOnly => READ_ONLY,
         Access::ReadWrite => READ_WRITE,
-    };
-    hold(&bind.source, bind.target.clone(), attributes)
+    }
 }
 
 fn hold(source: &Path, target: PathBuf, attributes: u64) -> Result<Part, Failed> {
+    let (tree, status) = clone_of(source)?;
+    set_attributes(&tree, attributes, true).map_err(failed(source))?;
+    Ok(Part::new(tree, target, &status))
+}
+
+/// A mount of the file or folder that has no place yet, and what it is.
+fn clone_of(source: &Path) -> Result<(OwnedFd, Stat), Failed> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE;
     let tree = open_tree(CWD, source, flags).map_err(failed(source))?;
     let status = statat(&tree, c"", AtFlags::EMPTY_PATH).map_err(failed(source))?;
-    set_attributes(&tree, attributes, true).map_err(failed(source))?;
-    let is_folder = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
-    Ok(Part { tree, target, is_folder, is_cover: false })
+    Ok((tree, status))
+}
+
+impl Part {
+    fn new(tree: OwnedFd, target: PathBuf, status: &Stat) -> Self {
+        let is_folder = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
+        Self { tree, target, is_folder, is_cover: false }
+    }
 }
 
 /// Where the jail would show hidden folders.
@@ -175,6 +269,17 @@ struct MountAttributes {
 /// below a read-only folder must not stay writable.
 fn set_attributes(tree: &OwnedFd, set: u64, recursive: bool) -> Result<(), Errno> {
     let attributes = MountAttributes { set, clear: 0, propagation: 0, user_namespace: 0 };
+    change(tree, &attributes, recursive)
+}
+
+/// Sets attributes of a mount and of those below it, and has owners mapped as the namespace says.
+fn set_mapped(tree: &OwnedFd, set: u64, namespace: BorrowedFd<'_>) -> Result<(), Errno> {
+    let user_namespace = u64::try_from(namespace.as_raw_fd()).map_err(|_| Errno::BADF)?;
+    let set = set | libc::MOUNT_ATTR_IDMAP;
+    change(tree, &MountAttributes { set, clear: 0, propagation: 0, user_namespace }, true)
+}
+
+fn change(tree: &OwnedFd, attributes: &MountAttributes, recursive: bool) -> Result<(), Errno> {
     let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
     let empty: &CStr = c"";
     // SAFETY: the kernel reads a path that ends with zero and a struct of the size that it is told.
@@ -184,7 +289,7 @@ fn set_attributes(tree: &OwnedFd, set: u64, recursive: bool) -> Result<(), Errno
             tree.as_raw_fd(),
             empty.as_ptr(),
             libc::AT_EMPTY_PATH | recursive,
-            &raw const attributes,
+            std::ptr::from_ref(attributes),
             size_of::<MountAttributes>(),
         )
     };

@@ -22,8 +22,8 @@ pub(super) fn user_to_become(uid: Option<u32>, policy: IsolationPolicy) -> Optio
     uid.filter(|_| geteuid().is_root() && policy != IsolationPolicy::UserNamespace)
 }
 
-/// Becomes that user and drops every capability, for good.
-pub(super) fn drop_all(user: Option<u32>) -> Result<Vec<Control>, Failed> {
+/// Becomes that user and drops every capability, for good. `why_not` says why there is none.
+pub(super) fn drop_all(user: Option<u32>, why_not: Option<String>) -> Result<Vec<Control>, Failed> {
     let failed = |what: &'static str| move |error: Errno| Failed::new("privileges", what, error);
     // Whoever may not change these has no capability to lose.
     let _ = set_capabilities_secure_bits(
@@ -52,9 +52,11 @@ pub(super) fn drop_all(user: Option<u32>) -> Result<Vec<Control>, Failed> {
     set_no_new_privs(true).map_err(failed("no_new_privs"))?;
     // Another user makes a process readable again for that user.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed("dumpable"))?;
-    let uid = match user {
-        Some(user) => Control::enforced(ControlName::Uid).detail(user.to_string()),
-        None => Control::unavailable(ControlName::Uid, "it runs as the user of FlexCore"),
+    let uid = if let Some(user) = user {
+        Control::enforced(ControlName::Uid).detail(user.to_string())
+    } else {
+        let why_not = why_not.unwrap_or_else(|| "it runs as the user of FlexCore".to_owned());
+        Control::unavailable(ControlName::Uid, why_not)
     };
     Ok(vec![
         uid,

@@ -64,7 +64,7 @@ impl Stage {
 }
 
 /// A user that owns nothing.
-const ORDINARY_USER: &str = "61998";
+const ORDINARY_USER: u32 = 61_998;
 
 pub(super) struct Cage {
     pub(super) stage: Stage,
@@ -79,7 +79,38 @@ impl Cage {
         Self::with_options(stage, JailerOptions::default()).await
     }
 
+    /// One whose launcher sees a file system of this kind mounted at a folder of the cage.
+    pub(super) async fn with_mount(stage: Stage, kind: &str, name: &str) -> Self {
+        let mounting = |folder: &TempDir| {
+            let at = |name: &str| folder.path().join(name).display().to_string();
+            for name in [name, "lower", "upper", "overlay"] {
+                fs::create_dir(folder.path().join(name)).unwrap();
+            }
+            let layers = format!(
+                "lowerdir={},upperdir={},workdir={}",
+                at("lower"),
+                at("upper"),
+                at("overlay")
+            );
+            let options = if kind == "overlay" { format!("-o {layers}") } else { String::new() };
+            let mount = format!("mount -t {kind} {options} none {} && chmod 700 {0}", at(name));
+            launcher_script(
+                folder,
+                &format!("unshare -m sh -c '{mount} && exec {} \"$@\"' sh", at("probe")),
+            )
+        };
+        Self::made(stage, JailerOptions::default(), Some(&mounting)).await
+    }
+
     pub(super) async fn with_options(stage: Stage, jailer: JailerOptions) -> Self {
+        Self::made(stage, jailer, None).await
+    }
+
+    async fn made(
+        stage: Stage,
+        jailer: JailerOptions,
+        launcher: Option<&dyn Fn(&TempDir) -> PathBuf>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         open_to_all(folder.path(), 0o755);
         for (name, mode) in [("plugin", 0o755), ("scratch", 0o777), ("other-plugin", 0o755)] {
@@ -90,12 +121,23 @@ impl Cage {
         fs::copy(fixture(), folder.path().join("plugin/escape")).unwrap();
         let mut options = options(&folder, stage.policy());
         if stage == Stage::Ordinary && rustix::process::geteuid().is_root() {
-            options.executable = launcher_of_an_ordinary_user(&folder);
+            let user = ORDINARY_USER;
+            let drop = format!("setpriv --reuid={user} --regid={user} --clear-groups");
+            let probe = folder.path().join("probe");
+            options.executable = launcher_script(&folder, &format!("{drop} {}", probe.display()));
+        }
+        if let Some(launcher) = launcher {
+            options.executable = launcher(&folder);
         }
         let launcher = Launcher::start(options).await.unwrap();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let jailer = Jailer::new(launcher, jailer);
         Self { stage, folder, jailer, mounts, descriptors: open_descriptors() }
+    }
+
+    /// Whose launcher an ordinary user's is.
+    pub(super) fn ordinary_user(&self) -> u32 {
+        ORDINARY_USER
     }
 
     /// A folder as the program sees it.
@@ -214,16 +256,13 @@ fn open_to_all(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn launcher_of_an_ordinary_user(folder: &TempDir) -> PathBuf {
+/// A launcher that is started by `prefix`; the program itself is `probe` in the folder.
+fn launcher_script(folder: &TempDir, prefix: &str) -> PathBuf {
     let program = folder.path().join("probe");
     fs::copy(env!("CARGO_BIN_EXE_flexcore-sandbox-probe"), &program).unwrap();
     open_to_all(&program, 0o755);
     let path = folder.path().join("launcher");
-    let script = format!(
-        "#!/bin/sh\nexec setpriv --reuid={ORDINARY_USER} --regid={ORDINARY_USER} --clear-groups {} \"$@\"\n",
-        program.display()
-    );
-    fs::write(&path, script).unwrap();
+    fs::write(&path, format!("#!/bin/sh\nexec {prefix} \"$@\"\n")).unwrap();
     open_to_all(&path, 0o755);
     path
 }

@@ -1,8 +1,7 @@
 //! The command bus and the query bus: typed at compile time, layered with tower.
 //!
-//! From the outside in: trace, metrics, idempotency, handler. Authorisation and audit take their
-//! places before idempotency; each is a layer that sees every request with its name, its
-//! permission and its context.
+//! From the outside in: trace, metrics, permission, idempotency, handler. Each layer sees every
+//! request with its name, its permission and its context, so that no face can forget one.
 
 mod idempotency;
 mod layer;
@@ -15,7 +14,7 @@ use tower::ServiceExt;
 
 use crate::{RequestContext, Services, UseCaseError};
 use idempotency::Serialised;
-use layer::{Handlers, Measured, Traced};
+use layer::{Authorised, Handlers, Measured, Traced};
 
 /// Carries out one kind of command.
 #[async_trait]
@@ -130,14 +129,15 @@ impl<Q: Query> Message for QueryMessage<Q> {
 /// Takes commands.
 #[derive(Clone)]
 pub struct CommandBus {
-    stack: Traced<Measured<Serialised<Handlers>>>,
+    stack: Traced<Measured<Authorised<Serialised<Handlers>>>>,
 }
 
 impl CommandBus {
     /// A bus over these services.
     pub fn new(services: Arc<Services>, observer: Arc<dyn RequestObserver>) -> Self {
         let handlers = Handlers { services };
-        Self { stack: Traced(Measured { inner: Serialised::new(handlers), observer }) }
+        let inner = Authorised(Serialised::new(handlers));
+        Self { stack: Traced(Measured { inner, observer }) }
     }
 
     /// Carries out a command.
@@ -160,13 +160,14 @@ impl CommandBus {
 /// Takes queries.
 #[derive(Clone)]
 pub struct QueryBus {
-    stack: Traced<Measured<Handlers>>,
+    stack: Traced<Measured<Authorised<Handlers>>>,
 }
 
 impl QueryBus {
     /// A bus over these services.
     pub fn new(services: Arc<Services>, observer: Arc<dyn RequestObserver>) -> Self {
-        Self { stack: Traced(Measured { inner: Handlers { services }, observer }) }
+        let inner = Authorised(Handlers { services });
+        Self { stack: Traced(Measured { inner, observer }) }
     }
 
     /// Answers a query.

@@ -40,6 +40,16 @@ pub enum UseCaseError {
         /// What to do.
         hint: Option<String>,
     },
+    /// Who asks may not do it.
+    #[error("`{actor}` may not {request}: that needs the permission `{permission}`")]
+    Forbidden {
+        /// Who asked.
+        actor: String,
+        /// The name of the request.
+        request: &'static str,
+        /// What is missing.
+        permission: &'static str,
+    },
     /// Others changed the same thing at the same time, again and again.
     #[error("stream {stream} kept changing; nothing was done")]
     Busy {
@@ -80,6 +90,7 @@ impl UseCaseError {
             Self::Invalid { .. } => "FC0202",
             Self::Refused { .. } => "FC0203",
             Self::Busy { .. } => "FC0204",
+            Self::Forbidden { .. } => "FC0205",
             Self::Append(_) | Self::Store(_) => "FC0301",
             Self::Undecodable { .. } => "FC0302",
             Self::IllegalHistory { .. } => "FC0303",
@@ -93,6 +104,9 @@ impl UseCaseError {
             | Self::Invalid { hint, .. }
             | Self::Refused { hint, .. } => hint.clone(),
             Self::Busy { .. } => Some("send the request again".to_owned()),
+            Self::Forbidden { .. } => {
+                Some("ask whoever gave you the key or the role for it".to_owned())
+            }
             Self::Undecodable { .. } | Self::IllegalHistory { .. } => Some(
                 "run `flexcore events verify`; a newer flexcore may have written it".to_owned(),
             ),

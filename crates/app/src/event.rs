@@ -4,4 +4,5 @@ mod read;
 mod statistics;
 mod verify;
 
+pub use read::event_view;
 pub use verify::verify_reply;

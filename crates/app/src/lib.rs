@@ -2,7 +2,7 @@
 //! runner.
 //!
 //! ```text
-//! request ─▶ bus ─ trace ▸ metrics ▸ idempotency ─▶ handler: load ▸ decide ─▶ EventStore.append
+//! request ─▶ bus ─ trace ▸ metrics ▸ permission ▸ idempotency ─▶ handler: load ▸ decide ─▶ EventStore.append
 //!                                                                               │
 //! runner ◀── claim ▸ fold ▸ plan ▸ append ▸ perform ────────────────────────────┤
 //! views  ◀── projections ◀───────────────────────────────────────────────────────┘
@@ -46,11 +46,11 @@ mod time;
 pub use bus::{
     CommandBus, HandleCommand, HandleQuery, QueryBus, RequestKind, RequestObserver, Unobserved,
 };
-pub use context::RequestContext;
+pub use context::{Permissions, RequestContext};
 pub use discover::{DiscoverPorts, Discovery, discover};
 pub use dispatch::dispatch;
 pub use error::UseCaseError;
-pub use event::verify_reply;
+pub use event::{event_view, verify_reply};
 pub use execution::{RunDecision, RunPolicy, Unfinished};
 pub use log_checkpoint::{
     CheckpointError, CheckpointExporter, CheckpointKey, CheckpointPublicKey, CheckpointTextError,

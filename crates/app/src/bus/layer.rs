@@ -134,3 +134,34 @@ where
         })
     }
 }
+
+/// Refuses what the caller may not do.
+#[derive(Clone)]
+pub(super) struct Authorised<S>(pub(super) S);
+
+impl<M, S> Service<M> for Authorised<S>
+where
+    M: Message,
+    S: Service<M, Response = M::Reply, Error = UseCaseError>,
+    S::Future: Send + 'static,
+{
+    type Response = M::Reply;
+    type Error = UseCaseError;
+    type Future = Answer<M::Reply>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UseCaseError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, message: M) -> Self::Future {
+        let context = message.context();
+        if !context.permissions.allow(M::PERMISSION) {
+            let actor = context.actor.to_string();
+            let (request, permission) = (M::NAME, M::PERMISSION);
+            tracing::warn!(tenant = &*context.tenant, actor, request, permission, "refused");
+            let error = UseCaseError::Forbidden { actor, request, permission };
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        Box::pin(self.0.call(message))
+    }
+}

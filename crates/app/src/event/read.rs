@@ -36,7 +36,7 @@ impl HandleQuery<ReadEvents> for Services {
             Some(stream) => self.of_stream(stream, after, limit, &query.types).await?,
         };
         let next = events.last().filter(|_| events.len() == limit).map(|event| event.position);
-        Ok(EventPage { items: events.into_iter().map(view).collect(), next })
+        Ok(EventPage { items: events.iter().map(event_view).collect(), next })
     }
 }
 
@@ -61,8 +61,9 @@ impl Services {
     }
 }
 
-fn view(recorded: RecordedEvent) -> EventView {
-    let event = recorded.event;
+/// An event as callers see it.
+pub fn event_view(recorded: &RecordedEvent) -> EventView {
+    let event = &recorded.event;
     EventView {
         position: recorded.position,
         stream: recorded.stream.to_string(),

@@ -1,0 +1,163 @@
+//! The port, on folders.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use flexcore_plugin_protocol::{ArchiveLimits, ContentDigest};
+use flexcore_ports::{DiscoveredPlugin, PluginSource, PluginStore, PluginStoreError, StoredPlugin};
+
+use crate::{
+    archive, discover,
+    error::StoreError,
+    folder,
+    kept::Seen,
+    keys,
+    tree::{Staging, StagingError, discard, open_folder},
+    verify::verify,
+};
+
+/// How a store of plugins behaves.
+#[derive(Debug, Clone, Default)]
+pub struct StoreOptions {
+    /// What a plugin may have at most: files, and bytes.
+    pub limits: ArchiveLimits,
+    /// Whether only plugins are taken in that a trusted key signed.
+    pub must_be_signed: bool,
+}
+
+/// Keeps plugins in folders named by their digests: `<root>/sha256/<digest>/`, read-only.
+#[derive(Debug, Clone)]
+pub struct FolderPluginStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    /// `<root>/sha256`.
+    folders: PathBuf,
+    trusted_keys: PathBuf,
+    options: StoreOptions,
+    seen: Seen,
+}
+
+impl FolderPluginStore {
+    /// A store in `root`, which is made when the first plugin is taken in. `trusted_keys` is a
+    /// folder with a file `*.pub` for each key that the operator trusts; it need not exist.
+    pub fn new(
+        root: impl AsRef<Path>,
+        trusted_keys: impl Into<PathBuf>,
+        options: StoreOptions,
+    ) -> Self {
+        let inner = Inner {
+            folders: root.as_ref().join("sha256"),
+            trusted_keys: trusted_keys.into(),
+            options,
+            seen: Seen::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, PluginStoreError> {
+        let inner = Arc::clone(&self.inner);
+        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+        let done = done.map_err(|error| StoreError::source("the plugin store", error))?;
+        Ok(done?)
+    }
+}
+
+#[async_trait]
+impl PluginStore for FolderPluginStore {
+    async fn install(&self, source: &PluginSource) -> Result<StoredPlugin, PluginStoreError> {
+        let source = source.clone();
+        self.blocking(move |store| match &source {
+            PluginSource::Folder(path) => {
+                store.take_in(path, |limits, staging| folder::copy(path, limits, staging))
+            }
+            PluginSource::Archive(path) => {
+                store.take_in(path, |limits, staging| archive::unpack(path, limits, staging))
+            }
+            PluginSource::Pypi { name, version } => Err(StoreError::Build {
+                package: format!("{name}=={version}"),
+                problem: "this program has no Python to build it with".to_owned(),
+            }),
+        })
+        .await
+    }
+
+    async fn find(&self, digest: &ContentDigest) -> Result<Option<StoredPlugin>, PluginStoreError> {
+        let digest = *digest;
+        self.blocking(move |store| store.find(&digest)).await
+    }
+
+    async fn discover(&self, folder: &Path) -> Result<Vec<DiscoveredPlugin>, PluginStoreError> {
+        let folder = folder.to_owned();
+        self.blocking(move |_| discover::discover(&folder)).await
+    }
+
+    async fn remove(&self, digest: &ContentDigest) -> Result<(), PluginStoreError> {
+        let digest = *digest;
+        self.blocking(move |store| store.remove(&digest)).await
+    }
+}
+
+impl Inner {
+    /// Collects a plugin's files in an unfinished folder, verifies them and moves them to their
+    /// place.
+    pub(crate) fn take_in(
+        &self,
+        source: &Path,
+        collect: impl FnOnce(ArchiveLimits, &mut Staging) -> Result<(), StoreError>,
+    ) -> Result<StoredPlugin, StoreError> {
+        let trusted = keys::read(&self.trusted_keys)?;
+        let write = |error| StoreError::write(&self.folders, error);
+        let mut staging = Staging::new(&self.folders).map_err(write)?;
+        collect(self.options.limits, &mut staging).map_err(|error| self.place(error))?;
+        let verified = verify(source, &staging, &trusted)?;
+        if self.options.must_be_signed && verified.signed_by.is_none() {
+            let (name, keys) = (verified.manifest.name, self.trusted_keys.clone());
+            return Err(StoreError::NotSigned { name, keys });
+        }
+        let digest = verified.listing.digest();
+        self.seen.forget(&digest);
+        let is_good = || self.find(&digest).is_ok_and(|kept| kept.is_some());
+        let finished = staging.finish(&verified.listing, is_good);
+        finished.map_err(|error| match error {
+            StagingError::Read(error) | StagingError::Write(error) => write(error),
+            StagingError::Length | StagingError::Link(_) => {
+                write(std::io::Error::other("the listing was not written"))
+            }
+        })?;
+        let kept = self.find(&digest)?;
+        kept.ok_or_else(|| write(std::io::Error::other("it was removed at once")))
+    }
+
+    fn find(&self, digest: &ContentDigest) -> Result<Option<StoredPlugin>, StoreError> {
+        let trusted = keys::read(&self.trusted_keys)?;
+        self.seen.find(&self.folders, digest, self.options.limits, &trusted)
+    }
+
+    fn remove(&self, digest: &ContentDigest) -> Result<(), StoreError> {
+        self.seen.forget(digest);
+        let parent = match open_folder(&self.folders) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            parent => parent.map_err(|error| StoreError::source(&self.folders, error))?,
+        };
+        let name = digest.to_string();
+        let path = self.folders.join(&name);
+        discard(&parent, &path, &name).map_err(|error| StoreError::write(path, error))
+    }
+
+    /// Where in this store something could not be written.
+    fn place(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Write { cause, .. } => StoreError::write(&self.folders, cause),
+            other => other,
+        }
+    }
+}

@@ -18,7 +18,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(FILES, ["proto"])?;
     let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    fs::write(folder.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    let descriptors_file = folder.join("descriptors.bin");
+    fs::write(&descriptors_file, descriptors.encode_to_vec())?;
+    // For the build scripts of whoever makes services: DEP_FLEXCORE_PLUGIN_PROTOCOL_DESCRIPTORS.
+    println!("cargo::metadata=descriptors={}", descriptors_file.display());
     prost_build::Config::new()
         // Payloads are handed on without a copy.
         .bytes([".flexcore.plugin.v1"])

@@ -52,6 +52,7 @@ impl Plugin for Author {
         Ok(Session { config: setup.config, secret })
     }
 
+    #[expect(clippy::panic, reason = "what becomes of a panic is tested")]
     async fn execute(
         &self,
         session: &Session,

@@ -11,11 +11,12 @@ use serde_json::json;
 const AUTHOR: &str = env!("CARGO_BIN_EXE_flexcore-plugin-sdk-author");
 
 async fn started() -> TestPlugin {
-    TestPlugin::start(&[AUTHOR]).await.unwrap()
+    TestPlugin::start(&[AUTHOR]).await.expect("the author's plugin starts")
 }
 
 async fn initialized() -> TestPlugin {
     let plugin = started().await;
-    plugin.initialize(&json!({"greeting": "Hello"}), &[("token", "12345")]).await.unwrap();
+    let config = json!({"greeting": "Hello"});
+    plugin.initialize(&config, &[("token", "12345")]).await.expect("these settings are right");
     plugin
 }

@@ -67,6 +67,7 @@ mod output;
 mod process;
 mod spawn;
 mod status;
+mod surroundings;
 mod tree;
 mod wire;
 
@@ -84,6 +85,7 @@ pub use output::{LastLines, read_lines};
 pub use process::{Process, Spawned};
 pub use spawn::{SpawnError, SpawnRequest, Stdin};
 pub use status::ExitStatus;
+pub use surroundings::{Surroundings, explained};
 pub use tree::{end_processes_of_attempt, processes_of_attempt};
 
 /// The environment variable that marks every process of an attempt.

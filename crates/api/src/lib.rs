@@ -51,7 +51,13 @@ pub use pipeline::{
     CreatePipeline, GetPipeline, GetPipelineStatus, ListPipelines, PipelinePage, PipelineSaved,
     PipelineStatusView, PipelineSummary, PipelineView, StepOutline, UpdatePipeline,
 };
-pub use plugin::{GetPlugin, ListActivePlugins, PluginPage, PluginView};
+pub use plugin::{
+    ConfigProblemView, DisablePlugin, EnablePlugin, ExecutePlugin, GetPlugin, GetPluginSchema,
+    InitializePlugin, ListActivePlugins, ListPluginCalls, PluginCallCounts, PluginCallList,
+    PluginCallView, PluginConfigValidated, PluginExecuted, PluginInitialized, PluginPage,
+    PluginRegistered, PluginSchemaView, PluginSourceView, PluginView, RegisterPlugin,
+    RegisteredView, UnregisterPlugin, ValidatePluginConfig,
+};
 pub use request::{Command, CommandEnvelope, ErrorBody, Query, QueryEnvelope, Written};
 pub use route::{Method, Route};
 pub use sandbox::{CapabilityUseView, ControlView, IsolationView, StepSandboxView};
@@ -69,6 +75,8 @@ macro_rules! for_each_command {
             ExecutePipeline, CancelExecution, RetryExecution,
             ResetBookmark, SetBookmark, KeepBookmark,
             RebuildViews,
+            RegisterPlugin, InitializePlugin, ExecutePlugin,
+            DisablePlugin, EnablePlugin, UnregisterPlugin,
         }
     };
 }
@@ -82,7 +90,7 @@ macro_rules! for_each_query {
             GetExecution, ListExecutions,
             GetBookmark, ListBookmarks,
             ReadEvents, GetLogStatistics, VerifyLog, GetAggregate,
-            ListActivePlugins, GetPlugin,
+            ListActivePlugins, GetPlugin, ListPluginCalls, GetPluginSchema, ValidatePluginConfig,
             ListDataStreams, GetDataStream,
             GetSystemMetrics, GetViews,
         }

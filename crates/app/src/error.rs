@@ -3,11 +3,11 @@
 use flexcore_api::ErrorBody;
 use flexcore_domain::{
     data_stream::DataStreamRejection, execution::ExecutionRejection, pipeline::PipelineRejection,
-    pipeline_name::NameRejection,
+    pipeline_name::NameRejection, plugin::PluginRejection,
 };
 use flexcore_event_codec::DecodeError;
 use flexcore_eventsourcing::{FoldError, StreamName};
-use flexcore_ports::{AppendError, StoreError};
+use flexcore_ports::{AppendError, PluginError, PluginStoreError, StoreError};
 use thiserror::Error;
 
 /// Why a request was not answered with a reply. Each variant has a stable code; `docs/errors/` has
@@ -50,6 +50,12 @@ pub enum UseCaseError {
         /// What is missing.
         permission: &'static str,
     },
+    /// A plugin could not do what it was asked, or was not asked at all.
+    #[error("{0}")]
+    Plugin(#[from] PluginError),
+    /// The files of a plugin cannot be had.
+    #[error("{0}")]
+    PluginStore(#[from] PluginStoreError),
     /// Others changed the same thing at the same time, again and again.
     #[error("stream {stream} kept changing; nothing was done")]
     Busy {
@@ -91,6 +97,8 @@ impl UseCaseError {
             Self::Refused { .. } => "FC0203",
             Self::Busy { .. } => "FC0204",
             Self::Forbidden { .. } => "FC0205",
+            Self::Plugin(error) => error.code,
+            Self::PluginStore(error) => error.code,
             Self::Append(_) | Self::Store(_) => "FC0301",
             Self::Undecodable { .. } => "FC0302",
             Self::IllegalHistory { .. } => "FC0303",
@@ -110,7 +118,7 @@ impl UseCaseError {
             Self::Undecodable { .. } | Self::IllegalHistory { .. } => Some(
                 "run `flexcore events verify`; a newer flexcore may have written it".to_owned(),
             ),
-            Self::Append(_) | Self::Store(_) => None,
+            Self::Append(_) | Self::Store(_) | Self::Plugin(_) | Self::PluginStore(_) => None,
         };
         ErrorBody { code: self.code().to_owned(), message: self.to_string(), hint }
     }
@@ -140,6 +148,12 @@ impl From<NameRejection> for UseCaseError {
 
 impl From<ExecutionRejection> for UseCaseError {
     fn from(rejection: ExecutionRejection) -> Self {
+        Self::refused(rejection.to_string())
+    }
+}
+
+impl From<PluginRejection> for UseCaseError {
+    fn from(rejection: PluginRejection) -> Self {
         Self::refused(rejection.to_string())
     }
 }

@@ -42,6 +42,7 @@ mod streams;
 mod subscription;
 mod system;
 mod time;
+mod worker;
 
 pub use bus::{
     CommandBus, HandleCommand, HandleQuery, QueryBus, RequestKind, RequestObserver, Unobserved,
@@ -61,6 +62,7 @@ pub use log_copy::{
     read_batch,
 };
 pub use pipeline::save_pipeline;
+pub use plugin::{BuiltInPlugin, PluginBounds, PluginPorts};
 pub use projection::{ProjectionError, Projector};
 pub use repository::SnapshotPolicy;
 pub use runner::{RunError, RunObserver, Runner, RunnerOptions};
@@ -69,3 +71,4 @@ pub use subscription::{
     LogPage, LogSubscriptions, Start, Subscription, SubscriptionError, Tailer, TailerOptions,
 };
 pub use time::{format_time, parse_time};
+pub use worker::{Worker, WorkerOptions};

@@ -1,28 +1,29 @@
-//! Use cases of plugins.
+//! Use cases of plugins, and the way of every call of one.
+//!
+//! A name leads to a plugin that is registered or comes with FlexCore (`find`), manifest, step and
+//! grants to what it may do (`find` as well), and the lifecycle through circuit and bounds to the
+//! host of its kind. What a call says about the plugin goes into the plugin's event stream (`call`).
 
+mod call;
+mod calls;
+mod circuit;
+pub(crate) mod error;
+mod execute;
+mod find;
 mod get;
+mod initialize;
+mod lifecycle;
 mod list;
+mod manage;
+mod ports;
+mod register;
+mod schema;
+mod validate;
+mod view;
+mod watch;
 
-use flexcore_api::PluginView;
-use flexcore_domain::InvalidName;
-use flexcore_ports::{PluginRole, PluginRow};
-
-use crate::{UseCaseError, format_time};
-
-/// The role that a caller names.
-fn role(text: &str) -> Result<PluginRole, UseCaseError> {
-    text.parse().map_err(|error: InvalidName| UseCaseError::invalid(error.to_string()))
-}
-
-fn view(row: PluginRow) -> PluginView {
-    PluginView {
-        name: row.key.name,
-        role: row.key.role.to_string(),
-        pipelines: row.pipelines,
-        attempts: row.attempts,
-        failures: row.failures,
-        last_used_at: row.last_used_at.map(format_time),
-        last_failed_at: row.last_failed_at.map(format_time),
-        last_error: row.last_error,
-    }
-}
+pub(crate) use call::{Wish, accepts_config};
+pub(crate) use find::Asker;
+pub(crate) use lifecycle::PluginLifecycle;
+pub use ports::{BuiltInPlugin, PluginBounds, PluginPorts};
+use view::{never_used, role, view};

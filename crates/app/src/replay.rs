@@ -7,7 +7,7 @@ mod views;
 
 use async_trait::async_trait;
 use flexcore_api::{AggregateView, GetAggregate};
-use flexcore_domain::{DataStream, Execution, NameReservation, Pipeline};
+use flexcore_domain::{DataStream, Execution, NameReservation, Pipeline, Plugin};
 use flexcore_event_codec::StoredState;
 use flexcore_eventsourcing::{Aggregate as _, RecordedEvent, StreamName, StreamNameError};
 use serde_json::value::RawValue;
@@ -53,6 +53,7 @@ impl HandleQuery<GetAggregate> for Services {
             DataStream::CATEGORY => self.replay::<DataStream>(&stream, until).await,
             Pipeline::CATEGORY => self.replay::<Pipeline>(&stream, until).await,
             NameReservation::CATEGORY => self.replay::<NameReservation>(&stream, until).await,
+            Plugin::CATEGORY => self.replay::<Plugin>(&stream, until).await,
             other => Err(UseCaseError::Invalid {
                 message: format!("there are no aggregates of category `{other}`"),
                 hint: Some(format!(
@@ -61,7 +62,8 @@ impl HandleQuery<GetAggregate> for Services {
                         Execution::CATEGORY,
                         DataStream::CATEGORY,
                         Pipeline::CATEGORY,
-                        NameReservation::CATEGORY
+                        NameReservation::CATEGORY,
+                        Plugin::CATEGORY
                     ]
                     .join(", ")
                 )),

@@ -9,7 +9,9 @@ use flexcore_ports::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Projector, SnapshotPolicy, Start, Tailer, TailerOptions};
+use crate::{
+    PluginPorts, Projector, SnapshotPolicy, Start, Tailer, TailerOptions, plugin::PluginLifecycle,
+};
 
 /// The outside world, as the application sees it.
 #[derive(Clone)]
@@ -53,24 +55,37 @@ pub struct Services {
     /// Folds the log into the views; `None` where this process may only read.
     pub(crate) projector: Option<Projector>,
     pub(crate) snapshot_policy: SnapshotPolicy,
+    /// Calls plugins; `None` where this process does not.
+    pub(crate) plugins: Option<Arc<PluginLifecycle>>,
 }
 
 impl Services {
     /// For a process that writes: views are brought up to date before they are read.
     pub fn writing(ports: Ports) -> Self {
         let projector = Projector::new(Arc::clone(&ports.store), Arc::clone(&ports.views));
-        Self { ports, projector: Some(projector), snapshot_policy: SnapshotPolicy::default() }
+        Self {
+            ports,
+            projector: Some(projector),
+            snapshot_policy: SnapshotPolicy::default(),
+            plugins: None,
+        }
     }
 
     /// For a process that may only read.
     pub fn reading(ports: Ports) -> Self {
-        Self { ports, projector: None, snapshot_policy: SnapshotPolicy::NEVER }
+        Self { ports, projector: None, snapshot_policy: SnapshotPolicy::NEVER, plugins: None }
     }
 
     /// The same with another policy of snapshots.
     #[must_use]
     pub fn with_snapshots(self, snapshot_policy: SnapshotPolicy) -> Self {
         Self { snapshot_policy, ..self }
+    }
+
+    /// The same, and able to call plugins.
+    #[must_use]
+    pub fn with_plugins(self, ports: PluginPorts) -> Self {
+        Self { plugins: Some(Arc::new(PluginLifecycle::new(ports))), ..self }
     }
 
     /// Brings the views up to date, if this process writes them.

@@ -2,7 +2,7 @@
 
 use flexcore_domain::{
     DataStream, EnvironmentName, Execution, ExecutionId, NameReservation, Pipeline, PipelineId,
-    PipelineName,
+    PipelineName, Plugin, PluginName,
 };
 use flexcore_eventsourcing::{Aggregate, StreamName};
 
@@ -19,6 +19,10 @@ pub(crate) fn pipeline_name(tenant: &str, name: &PipelineName) -> StreamName {
 
 pub(crate) fn execution(tenant: &str, id: ExecutionId) -> StreamName {
     StreamName::new(tenant, Execution::CATEGORY, [id.to_string().as_str()]).expect(FITS)
+}
+
+pub(crate) fn plugin(tenant: &str, name: &PluginName) -> StreamName {
+    StreamName::new(tenant, Plugin::CATEGORY, [name.as_str()]).expect(FITS)
 }
 
 /// The stream of a sync's memory. `item` is the key of a `for_each` item, if there is one; keys

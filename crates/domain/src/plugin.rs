@@ -25,7 +25,7 @@ mod evolve;
 #[cfg(test)]
 mod tests;
 
-pub use command::{PluginCommand, PluginRejection};
+pub use command::{PluginCallEnd, PluginCommand, PluginRejection};
 pub use event::{PluginCallFailure, PluginEvent};
 
 /// A plugin as its events say.

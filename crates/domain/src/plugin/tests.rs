@@ -4,7 +4,7 @@ use flexcore_eventsourcing::{Aggregate, fold, testing::given};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{command::PluginCallEnd, *};
+use super::*;
 use crate::{CapabilityUse, ErrorClass, Isolation, IsolationPlace};
 
 const NOW: Timestamp = Timestamp::EPOCH;

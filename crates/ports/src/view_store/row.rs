@@ -64,6 +64,8 @@ pub enum PluginRole {
     Tap,
     /// Where records go to.
     Target,
+    /// A plugin that is registered or comes with FlexCore, and is called.
+    Plugin,
 }
 
 impl PluginRole {
@@ -72,6 +74,7 @@ impl PluginRole {
         match self {
             Self::Tap => "tap",
             Self::Target => "target",
+            Self::Plugin => "plugin",
         }
     }
 }
@@ -86,10 +89,13 @@ impl FromStr for PluginRole {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        [Self::Tap, Self::Target]
+        [Self::Tap, Self::Target, Self::Plugin]
             .into_iter()
             .find(|role| role.as_str() == text)
-            .ok_or_else(|| InvalidName { text: text.to_owned(), expected: "`tap` or `target`" })
+            .ok_or_else(|| InvalidName {
+                text: text.to_owned(),
+                expected: "`tap`, `target` or `plugin`",
+            })
     }
 }
 

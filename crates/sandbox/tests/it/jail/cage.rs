@@ -5,8 +5,9 @@
 use std::{
     collections::HashSet,
     ffi::OsString,
-    fs,
+    fs::{self, File},
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    io::BufReader,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
@@ -18,9 +19,13 @@ use flexcore_sandbox::{
 };
 use tempfile::TempDir;
 
-use crate::bench::{PATIENCE, options, text};
+use crate::bench::{PATIENCE, lines, options, text};
 
-const FIXTURE: &str = include_str!("../../fixtures/escape.c");
+/// The hostile programs, with their names.
+const FIXTURES: [(&str, &str); 2] = [
+    ("escape", include_str!("../../fixtures/escape.c")),
+    ("exhaust", include_str!("../../fixtures/exhaust.c")),
+];
 
 /// Who starts jails, and how strong they can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +69,7 @@ impl Stage {
 }
 
 /// A user that owns nothing.
-const ORDINARY_USER: u32 = 61_998;
+pub(super) const ORDINARY_USER: u32 = 61_998;
 
 pub(super) struct Cage {
     pub(super) stage: Stage,
@@ -118,7 +123,9 @@ impl Cage {
             open_to_all(&folder.path().join(name), mode);
         }
         fs::write(folder.path().join("other-plugin/settings"), "password").unwrap();
-        fs::copy(fixture(), folder.path().join("plugin/escape")).unwrap();
+        for (name, text) in FIXTURES {
+            fs::copy(fixture(name, text), folder.path().join("plugin").join(name)).unwrap();
+        }
         let mut options = options(&folder, stage.policy());
         if stage == Stage::Ordinary && rustix::process::geteuid().is_root() {
             let user = ORDINARY_USER;
@@ -133,11 +140,6 @@ impl Cage {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let jailer = Jailer::new(launcher, jailer);
         Self { stage, folder, jailer, mounts, descriptors: open_descriptors() }
-    }
-
-    /// Whose launcher an ordinary user's is.
-    pub(super) fn ordinary_user(&self) -> u32 {
-        ORDINARY_USER
     }
 
     /// A folder as the program sees it.
@@ -192,10 +194,33 @@ impl Cage {
 
     /// Runs the fixture to its end and returns what it printed.
     pub(super) async fn escape(&self, mode: &[&str], spec: JailSpec) -> (String, JailExit) {
-        let escape = self.seen("plugin/escape");
+        self.fixture("escape", mode, spec).await
+    }
+
+    /// Runs the fixture that takes what it can get, and returns what it printed.
+    pub(super) async fn exhaust(&self, mode: &[&str], spec: JailSpec) -> (String, JailExit) {
+        self.fixture("exhaust", mode, spec).await
+    }
+
+    async fn fixture(&self, name: &str, mode: &[&str], spec: JailSpec) -> (String, JailExit) {
+        let program = self.seen("plugin").join(name);
         let argv: Vec<&str> =
-            std::iter::once(escape.to_str().unwrap()).chain(mode.iter().copied()).collect();
+            std::iter::once(program.to_str().unwrap()).chain(mode.iter().copied()).collect();
         self.run(&argv, spec, &[]).await
+    }
+
+    /// Starts the fixture that takes what it can get, which stays, and waits for its first line.
+    pub(super) async fn exhausting(
+        &self,
+        mode: &[&str],
+        spec: JailSpec,
+    ) -> (Jailed, String, BufReader<File>) {
+        let program = self.seen("plugin/exhaust");
+        let argv: Vec<&str> =
+            std::iter::once(program.to_str().unwrap()).chain(mode.iter().copied()).collect();
+        let mut jailed = self.spawn(&argv, spec).await;
+        let (said, output) = lines(jailed.stdout.take().unwrap(), 1).await;
+        (jailed, said[0].clone(), output)
     }
 
     /// Runs a program to its end and returns what it printed, its complaints included.
@@ -225,9 +250,16 @@ impl Cage {
         processes_of_attempt(&self.marker())
     }
 
-    /// Asserts that nothing is left of the jails: no process, control group, mount or descriptor.
+    /// Asserts that the host is well and that nothing is left of the jails: no process, control
+    /// group, mount or descriptor.
     pub(super) async fn assert_clean(&self) {
         let stage = self.stage;
+        let mut harmless = self.request(&["/bin/echo", "well"]);
+        harmless.cwd = "/usr".into();
+        let spec = JailSpec { strict: false, ..JailSpec::default() };
+        let mut jailed = self.jailer.spawn(harmless, spec, &[]).await.unwrap();
+        assert_eq!(text(jailed.stdout.take().unwrap()).await, "well\n", "{stage:?}");
+        jailed.wait().await;
         assert_eq!(self.alive(), Vec::<u32>::new(), "{stage:?}");
         assert_eq!(own_groups(), Vec::<PathBuf>::new(), "{stage:?}");
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -268,17 +300,17 @@ fn launcher_script(folder: &TempDir, prefix: &str) -> PathBuf {
 }
 
 /// The compiled fixture, made once for each version of its text.
-fn fixture() -> PathBuf {
+fn fixture(name: &str, text: &str) -> PathBuf {
     let mut hasher = DefaultHasher::new();
-    FIXTURE.hash(&mut hasher);
+    text.hash(&mut hasher);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let made = folder.join(format!("escape-{:x}", hasher.finish()));
+    let made = folder.join(format!("{name}-{:x}", hasher.finish()));
     if !made.exists() {
         let work = tempfile::tempdir_in(folder).unwrap();
-        let (source, program) = (work.path().join("escape.c"), work.path().join("escape"));
-        fs::write(&source, FIXTURE).unwrap();
+        let (source, program) = (work.path().join("source.c"), work.path().join(name));
+        fs::write(&source, text).unwrap();
         let paths = ["-o".as_ref(), program.as_os_str(), source.as_os_str()];
-        let status = Command::new("cc").args(["-O1", "-w"]).args(paths).status();
+        let status = Command::new("cc").args(["-O1", "-w", "-pthread"]).args(paths).status();
         let status = status.is_ok_and(|status| status.success());
         assert!(status, "the fixture does not compile; `make setup` installs a C compiler");
         // Whole or not at all: other tests look for it at the same time.
@@ -288,7 +320,7 @@ fn fixture() -> PathBuf {
 }
 
 /// The control groups that this process has made and not removed.
-fn own_groups() -> Vec<PathBuf> {
+pub(super) fn own_groups() -> Vec<PathBuf> {
     let prefix = format!("flexcore-{}-", std::process::id());
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let own = fs::read_to_string("/proc/self/cgroup").unwrap();

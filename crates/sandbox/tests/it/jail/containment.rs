@@ -45,7 +45,7 @@ async fn a_hidden_folder_cannot_be_read_and_what_is_shown_from_inside_it_can() {
         let mut jailed = containment.spawn(&cage.jailer, request, &[]).await.unwrap();
         let printed = printed(&mut jailed).await;
         assert!(printed.starts_with("openmine"), "{stage:?}: {printed}");
-        assert!(printed.contains("escape\nopen\n2\n"), "{stage:?}: {printed}");
+        assert!(printed.contains("escape\nexhaust\nopen\n2\n"), "{stage:?}: {printed}");
         assert!(!printed.contains("secret"), "{stage:?}: {printed}");
         jailed.wait().await;
         assert!(!state.join("new").exists());

@@ -19,6 +19,8 @@ async fn nothing_but_what_was_granted_can_be_read_or_written() {
             lock.to_str().unwrap(),
             "/plugin/../etc/shadow",
             "/proc/1/root/etc/shadow",
+            "/proc/1/exe",
+            "/proc/1/cwd/etc/shadow",
             "/proc/1/environ",
             "/proc/1/mem",
             "/proc/kcore",
@@ -34,6 +36,42 @@ async fn nothing_but_what_was_granted_can_be_read_or_written() {
         assert!(printed.contains("work writable"), "{stage:?}: {printed}");
         assert!(exit.status.is_success(), "{stage:?}: {printed}");
         assert!(!std::path::Path::new("/usr/escaped").exists());
+        cage.assert_clean().await;
+    }
+}
+
+/// The store that plugins lie in, and what lies beside the plugin in it.
+#[tokio::test]
+async fn neither_its_own_files_nor_those_of_other_plugins_can_be_written() {
+    for stage in Stage::all() {
+        let cage = Cage::new(stage).await;
+        let file = |name: &str| cage.folder.path().join(name);
+        let before = std::fs::read(file("plugin/escape")).unwrap();
+        let script = r#"
+            for path in "$@"; do
+                for try in 'echo x > "$1"' 'echo x > "$1.new"' 'rm -f "$1"; ! test -e "$1"' \
+                    'mv "$1" "$1.moved"' 'ln -f "$1" "$1.link"' 'ln -sf /etc/shadow "$1"'; do
+                    if sh -c "$try" sh "$path" 2>/dev/null; then echo "ESCAPED $try $path"; fi
+                done
+            done
+            echo tried; echo tried; echo tried"#;
+        let own = cage.seen("plugin/escape");
+        let (other, exe) = (file("other-plugin/settings"), file("plugin/escape"));
+        let paths = [&own, &other, &exe].map(|path| path.to_str().unwrap());
+        let argv: Vec<&str> = ["/bin/sh", "-c", script, "sh"].into_iter().chain(paths).collect();
+        // What does not exist in the jail need not be removed from it.
+        let (printed, _) = cage.run(&argv, cage.spec(), &[]).await;
+        let printed = printed.replace("ESCAPED rm -f \"$1\"; ! test -e \"$1\"", "absent");
+        assert_held(stage, &printed);
+        let (printed, _) = cage.escape(&["overwrite"], cage.spec()).await;
+        assert!(
+            printed.contains("tried\n") && !printed.contains("ESCAPED"),
+            "{stage:?}: {printed}"
+        );
+        assert_eq!(std::fs::read(&exe).unwrap(), before, "{stage:?}");
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "password", "{stage:?}");
+        assert_eq!(std::fs::read_dir(file("other-plugin")).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(file("plugin")).unwrap().count(), 2);
         cage.assert_clean().await;
     }
 }

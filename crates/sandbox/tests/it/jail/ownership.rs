@@ -9,7 +9,7 @@ use std::{
 
 use flexcore_sandbox::{Access, Bind, ControlName, ControlState, JailSpec};
 
-use super::cage::{Cage, Stage};
+use super::cage::{Cage, ORDINARY_USER, Stage};
 
 /// Who owns the private folder of these tests where they run as root.
 const OWNERS: [u32; 2] = [0, 61_990];
@@ -80,7 +80,7 @@ async fn a_private_folder_that_is_only_shown_can_be_read_and_not_written() {
     for stage in Stage::all() {
         let cage = Cage::new(stage).await;
         let owner = match stage {
-            Stage::Ordinary if rustix::process::geteuid().is_root() => cage.ordinary_user(),
+            Stage::Ordinary if rustix::process::geteuid().is_root() => ORDINARY_USER,
             _ => rustix::process::geteuid().as_raw(),
         };
         let folder = cage.folder.path().join("private");
@@ -107,8 +107,7 @@ async fn an_ordinary_user_writes_what_is_its_own() {
     for stage in Stage::all() {
         let cage = Cage::new(stage).await;
         let ordinary = stage == Stage::Ordinary && rustix::process::geteuid().is_root();
-        let owner =
-            if ordinary { cage.ordinary_user() } else { rustix::process::geteuid().as_raw() };
+        let owner = if ordinary { ORDINARY_USER } else { rustix::process::geteuid().as_raw() };
         let folder = cage.folder.path().join("private");
         private_folder(&folder, owner);
         let mut spec = cage.spec();

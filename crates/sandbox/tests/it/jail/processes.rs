@@ -17,6 +17,9 @@ async fn no_call_that_reaches_past_the_jail_is_carried_out() {
         for expected in ["ptrace EPERM", "unshare_user EPERM", "clone3 ENOSYS", "io_uring ENOSYS"] {
             assert!(printed.contains(expected), "{stage:?}: {printed}");
         }
+        for expected in ["personality EPERM", "remount_writable EPERM", "pidfd_getfd_host EPERM"] {
+            assert!(printed.contains(expected), "{stage:?}: {printed}");
+        }
         if cfg!(target_arch = "x86_64") {
             // Some kernels are built without the 32-bit table, which ends the process as well.
             assert!(printed.contains("x32 SIGSYS"), "{stage:?}: {printed}");
@@ -49,6 +52,56 @@ async fn a_fork_bomb_stops_at_its_limit() {
         assert!(printed.ends_with(" EAGAIN\n"), "{stage:?}: {printed}");
         let forks: u32 = printed.split(' ').nth(1).unwrap().parse().unwrap();
         assert!(forks < 20, "{stage:?}: {printed}");
+        cage.assert_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn threads_and_vforks_stop_at_the_limit_too() {
+    for stage in Stage::all() {
+        let cage = Cage::new(stage).await;
+        for kind in ["threads", "vforks"] {
+            let mut spec = cage.spec();
+            spec.limits.pids = 20;
+            let (printed, exit) = cage.exhaust(&[kind], spec).await;
+            assert!(printed.ends_with(" EAGAIN\n"), "{stage:?}: {printed}");
+            let count: u32 = printed.split(' ').nth(1).unwrap().parse().unwrap();
+            assert!((10..20).contains(&count), "{stage:?}: {printed}");
+            assert!(exit.status.is_success(), "{stage:?}");
+        }
+        cage.assert_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn orphans_are_reaped_however_many_there_are() {
+    for stage in Stage::all() {
+        let cage = Cage::new(stage).await;
+        let mut spec = cage.spec();
+        spec.limits.pids = 20;
+        let (printed, exit) = cage.exhaust(&["orphans", "1000"], spec).await;
+        assert_eq!(printed, "orphans 1000 reaped\n", "{stage:?}");
+        assert!(exit.status.is_success(), "{stage:?}");
+        cage.assert_clean().await;
+    }
+}
+
+/// Whether it never begins, never stops or never finishes to clean up: killed, it is gone.
+#[tokio::test]
+async fn what_hangs_at_its_start_or_at_its_end_is_gone_when_killed() {
+    for stage in Stage::all() {
+        let cage = Cage::new(stage).await;
+        let hang = cage.seen("plugin/exhaust");
+        let jailed = cage.spawn(&[hang.to_str().unwrap(), "hang"], cage.spec()).await;
+        assert_eq!(jailed.kill().await.status, ExitStatus::Signal(9), "{stage:?}");
+        let (jailed, said, mut output) = cage.exhausting(&["clean-up"], cage.spec()).await;
+        assert_eq!(said, "ready");
+        jailed.process.terminate();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+        assert_eq!(line, "cleaning\n", "{stage:?}");
+        assert_eq!(jailed.kill().await.status, ExitStatus::Signal(9), "{stage:?}");
+        drop(output);
         cage.assert_clean().await;
     }
 }

@@ -32,7 +32,7 @@ fn rights_become_grants_binds_and_variables() {
     let containment = contain(&effective).unwrap();
     let spec = containment.spec().unwrap();
     let hosts: Vec<String> = spec.network.grants().iter().map(ToString::to_string).collect();
-    assert_eq!(hosts, ["db.example.com:5432", "::1:443"]);
+    assert_eq!(hosts, ["db.example.com:5432", "[::1]:443"]);
     let binds: Vec<_> = spec.binds.iter().map(|bind| (bind.target.clone(), bind.access)).collect();
     assert_eq!(
         binds,

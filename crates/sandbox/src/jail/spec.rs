@@ -146,7 +146,10 @@ impl HostPort {
 
 impl fmt::Display for HostPort {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.host, self.port)
+        match self.literal() {
+            Some(IpAddr::V6(address)) => write!(formatter, "[{address}]:{}", self.port),
+            _ => write!(formatter, "{}:{}", self.host, self.port),
+        }
     }
 }
 
@@ -274,11 +277,19 @@ fn problem_of_grant(grant: &HostPort) -> Option<String> {
     let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let right = match grant.literal() {
         Some(IpAddr::V4(address)) => !address.is_unspecified() && !address.is_multicast(),
-        Some(IpAddr::V6(address)) => address.is_loopback(),
+        Some(IpAddr::V6(address)) => {
+            let is_link_local = address.segments()[0] & 0xffc0 == 0xfe80;
+            !address.is_unspecified()
+                && !address.is_multicast()
+                && !is_link_local
+                && address.to_ipv4_mapped().is_none()
+        }
         None => !grant.host.is_empty() && grant.host.len() < 254 && grant.host.bytes().all(name),
     };
     (!right || grant.port == 0).then(|| {
-        format!("`{grant}` cannot be granted: give a host name or an IPv4 address, and a port")
+        format!(
+            "`{grant}` cannot be granted: give a host name or the address of one machine, and a port"
+        )
     })
 }
 
@@ -319,13 +330,16 @@ mod tests {
 
     #[test]
     fn hosts_that_would_break_the_hosts_file_are_problems() {
-        for host in ["", "a b", "a\nb", "::", "2001:db8::1", "0.0.0.0"] {
+        for host in ["", "a b", "a\nb", "::", "fe80::1", "ff02::1", "::ffff:10.0.0.1", "0.0.0.0"] {
             let grant = HostPort { host: host.into(), port: 1 };
             assert!(problem_of_grant(&grant).is_some(), "{host}");
         }
         let grant = HostPort { host: "db.example.com".into(), port: 5432 };
         assert_eq!(problem_of_grant(&grant), None);
         assert_eq!(grant.address_in_jail(0).to_string(), "127.1.0.1");
+        let grant = HostPort { host: "2001:db8::1".into(), port: 443 };
+        assert_eq!(problem_of_grant(&grant), None);
+        assert_eq!(grant.to_string(), "[2001:db8::1]:443");
     }
 
     #[test]

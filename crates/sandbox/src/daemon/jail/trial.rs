@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// A user that no jail of a server is given.
-const USER: u32 = 60_999;
+const USER: u32 = 60_579;
 
 /// Tries each tier and prints the report of the first that works. `argument` says whether a user of
 /// its own is wanted.

@@ -16,8 +16,8 @@ fn grant(host: &str, port: u16) -> HostPort {
 }
 
 /// Answers one connection by saying what it said, in capitals.
-fn shouting_server() -> (u16, std::thread::JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+fn shouting_server(address: &str) -> (u16, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind((address, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let thread = std::thread::spawn(move || {
         let (mut connection, _) = listener.accept().unwrap();
@@ -67,9 +67,9 @@ except OSError as error:
 #[tokio::test]
 async fn a_granted_address_is_reached_and_its_bytes_are_counted() {
     for stage in Stage::with_namespaces() {
-        for host in ["127.0.0.1", "localhost"] {
+        for host in ["127.0.0.1", "localhost", "::1"] {
             let cage = Cage::new(stage).await;
-            let (port, server) = shouting_server();
+            let (port, server) = shouting_server(if host == "::1" { host } else { "127.0.0.1" });
             let mut spec = cage.spec();
             spec.network = Network::Only(vec![grant(host, port)]);
             let client = ["/usr/bin/python3", "-c", CLIENT, host, &port.to_string()];
@@ -110,12 +110,17 @@ async fn low_ports_and_private_addresses_are_listened_on_inside() {
         let cage = Cage::new(stage).await;
         let mut spec = cage.spec();
         // Nobody answers there; what counts is that the server, not the jail, is asked to connect.
-        spec.network = Network::Only(vec![grant("name.invalid", 443), grant("192.0.2.10", 80)]);
-        let client = ["/usr/bin/python3", "-c", CLIENT, "name.invalid", "443"];
-        let (printed, exit) = cage.run(&client, spec, &[]).await;
-        assert!(printed == "closed\n" || printed == "refused\n", "{stage:?}: {printed}");
-        assert_eq!(exit.network[0].grant, grant("name.invalid", 443));
-        assert_eq!(exit.network[0].connections, 0, "{stage:?}");
+        let grants = [("name.invalid", 443), ("192.0.2.10", 80), ("2001:db8::10", 80)];
+        spec.network = Network::Only(grants.map(|(host, port)| grant(host, port)).to_vec());
+        for (index, (host, port)) in grants.into_iter().enumerate().filter(|(index, _)| *index != 1)
+        {
+            let client = ["/usr/bin/python3", "-c", CLIENT, host, &port.to_string()];
+            let (printed, exit) = cage.run(&client, spec.clone(), &[]).await;
+            assert!(printed == "closed\n" || printed == "refused\n", "{stage:?}: {printed}");
+            let used = &exit.network[index];
+            assert_eq!(used.grant, grant(host, port));
+            assert_eq!((used.connections, used.failed), (0, 1), "{stage:?}: {host}");
+        }
         cage.assert_clean().await;
     }
 }

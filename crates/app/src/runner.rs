@@ -10,6 +10,7 @@ mod bookmark;
 mod command;
 mod evaluation;
 mod lease;
+mod plugin;
 mod session;
 mod sync;
 mod transition;

@@ -51,6 +51,8 @@ pub enum StepKind {
     Sync,
     /// Runs a program.
     Command,
+    /// Calls a plugin.
+    Plugin,
 }
 
 impl StepKind {
@@ -59,6 +61,7 @@ impl StepKind {
         match self {
             Self::Sync => "sync",
             Self::Command => "command",
+            Self::Plugin => "plugin",
         }
     }
 
@@ -68,6 +71,7 @@ impl StepKind {
         match self {
             Self::Sync => Some(&["records", "bytes", "rejected", "streams"]),
             Self::Command => None,
+            Self::Plugin => Some(&["result", "records"]),
         }
     }
 }

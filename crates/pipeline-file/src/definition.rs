@@ -32,9 +32,10 @@ pub(crate) fn definition(file: &PipelineFile, document: Value) -> Option<Pipelin
 }
 
 fn step_definition(step: &Step, defaults: Option<&Retry>) -> Option<StepDefinition> {
-    let kind = match (&step.sync, &step.command) {
-        (Some(_), None) => StepKind::Sync,
-        (None, Some(_)) => StepKind::Command,
+    let kind = match (&step.sync, &step.command, &step.plugin) {
+        (Some(_), None, None) => StepKind::Sync,
+        (None, Some(_), None) => StepKind::Command,
+        (None, None, Some(_)) => StepKind::Plugin,
         _ => return None,
     };
     let ids = |ids: &[IdText]| ids.iter().map(|id| id.0.parse().ok()).collect::<Option<Vec<_>>>();

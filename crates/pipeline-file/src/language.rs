@@ -11,6 +11,7 @@ mod command;
 mod future;
 mod parameter;
 mod pipeline;
+mod plugin_call;
 mod project;
 mod step;
 mod sync;
@@ -20,11 +21,12 @@ pub use command::{Command, ShellWord};
 pub use future::{
     Approval, ApprovalTimeout, CatchUp, Checkpoint, Concurrency, ConcurrencyFull, Dbt, Drift,
     DriftAction, DriftRules, EndWord, Expectation, HashRule, HttpRequest, MapRule, Notification,
-    NotificationTarget, Parallel, PipelineCall, PipelineTrigger, PluginCall, Rejects, Retention,
-    Schedule, Severity, StepCheck, StepCheckRule, Trigger, WaitFor, WebhookTrigger,
+    NotificationTarget, Parallel, PipelineCall, PipelineTrigger, Rejects, Retention, Schedule,
+    Severity, StepCheck, StepCheckRule, Trigger, WaitFor, WebhookTrigger,
 };
 pub use parameter::Parameter;
 pub use pipeline::{Defaults, PipelineFile};
+pub use plugin_call::{PluginCall, PluginCallSettings};
 pub use project::{
     EnvironmentFile, PipelineOverride, PluginFile, ProjectFile, SecretEnvironment, SecretSource,
     StepOverride, Switch,

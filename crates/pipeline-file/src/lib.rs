@@ -86,7 +86,8 @@ pub use resolve::{ResolvedPipeline, ResolvedStep, definition_of, resolve};
 pub use schema::schemas;
 pub use scope::{RunScope, Scope, StepScope};
 pub use settings::{
-    CommandProgram, CommandSettings, FullRefresh, PluginProgram, PluginSettings, RenderedStep,
+    CommandProgram, CommandSettings, FullRefresh, PluginCallSettings, PluginProgram,
+    PluginSettings, RenderedStep,
     RenderedWork, SettingsError, Shell, SyncSettings, Unmatched,
 };
 pub use source::{Position, SourceFile};

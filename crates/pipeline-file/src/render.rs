@@ -112,6 +112,7 @@ impl ResolvedStep {
         let settings = self.render_tree(&self.settings.0, self.kind.as_str(), &context)?;
         let work = match self.kind {
             StepKind::Command => RenderedWork::Command(reader.command(&settings)?),
+            StepKind::Plugin => RenderedWork::Plugin(Box::new(reader.plugin_call(&settings)?)),
             StepKind::Sync => {
                 let mut sync = reader.sync(&settings, &self.natives, self.bookmark_name())?;
                 sync.tap.environment = self.plugin_environment(scope, "tap")?;

@@ -83,6 +83,14 @@ impl ResolvedStep {
         [self.natives.tap.as_deref(), self.natives.target.as_deref()]
     }
 
+    /// The name of the plugin that a `plugin` step calls.
+    pub fn called_plugin(&self) -> Option<&str> {
+        match self.settings.get("name") {
+            Some(Tree::Leaf(Value::String(name), _)) if self.kind == StepKind::Plugin => Some(name),
+            _ => None,
+        }
+    }
+
     /// The name of a sync's bookmark: its `state`, else the step's id.
     pub fn bookmark_name(&self) -> String {
         match self.settings.get("state") {
@@ -193,7 +201,7 @@ impl Resolver<'_> {
         shared: &Arc<Shared>,
     ) -> Option<ResolvedStep> {
         let id: StepId = step.get("id")?.as_str()?.parse().ok()?;
-        let kind = [StepKind::Sync, StepKind::Command]
+        let kind = [StepKind::Sync, StepKind::Command, StepKind::Plugin]
             .into_iter()
             .find(|kind| step.get(kind.as_str()).is_some_and(|settings| !settings.is_null()))?;
         let at = StepPlace {
@@ -206,6 +214,7 @@ impl Resolver<'_> {
         };
         let (settings, natives) = match kind {
             StepKind::Command => (self.kind_settings(&at, "command"), Ends::default()),
+            StepKind::Plugin => (self.kind_settings(&at, "plugin"), Ends::default()),
             StepKind::Sync => self.sync(&at)?,
         };
         let (settings, command_env) = split_environment(settings, kind);

@@ -28,6 +28,32 @@ pub enum RenderedWork {
     Command(CommandSettings),
     /// Moves records.
     Sync(Box<SyncSettings>),
+    /// Calls a plugin.
+    Plugin(Box<PluginCallSettings>),
+}
+
+/// A rendered `plugin` step.
+#[derive(Clone, PartialEq)]
+pub struct PluginCallSettings {
+    /// The plugin.
+    pub name: String,
+    /// What it is to do; empty for the usual.
+    pub operation: String,
+    /// Its settings, a JSON object; may hold secrets.
+    pub config: Value,
+    /// What it works on; may hold secrets.
+    pub input: Value,
+}
+
+impl fmt::Debug for PluginCallSettings {
+    /// Without what may hold secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PluginCallSettings")
+            .field("name", &self.name)
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A rendered `command` step.
@@ -180,6 +206,23 @@ impl Reader {
             program,
             cwd: cwd.map(PathBuf::from),
             ok_exit_codes: codes.map_or_else(|| Ok(vec![0]), |codes| self.exit_codes(codes))?,
+        })
+    }
+
+    /// A `plugin` step.
+    pub(crate) fn plugin_call(&self, value: &Value) -> Result<PluginCallSettings, SettingsError> {
+        let config = present(value, "config").cloned();
+        let config = config.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        if !config.is_object() {
+            return Err(self.wrong("plugin.config", "a map", &config));
+        }
+        let operation = present(value, "operation");
+        let operation = operation.map(|text| self.text("plugin.operation", text)).transpose()?;
+        Ok(PluginCallSettings {
+            name: self.text("plugin.name", &value["name"])?,
+            operation: operation.unwrap_or_default(),
+            config,
+            input: value.get("input").cloned().unwrap_or(Value::Null),
         })
     }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    RunObserver, Runner, command,
+    RunObserver, Runner, command, plugin,
     session::{RunningAttempt, Session},
     sync,
     transition::Start,
@@ -173,12 +173,17 @@ impl AttemptTask {
             Ok(context) => context,
             Err(error) => return (AttemptResult::Failed(error), StepAudit::default()),
         };
-        let rights = context.rights.effective.clone();
+        let mut rights = context.rights.effective.clone();
         let (AttemptEnd { outcome, isolation, uses }, counts) = match work {
             RenderedWork::Command(settings) => {
                 (command::run(&self, context, settings).await, StepCounts::default())
             }
             RenderedWork::Sync(settings) => sync::run(&self, context, *settings).await,
+            RenderedWork::Plugin(settings) => {
+                let called = plugin::run(&self, context, *settings).await;
+                rights = called.rights.unwrap_or_default();
+                (called.end, called.counts)
+            }
         };
         let audit = StepAudit {
             isolation,

@@ -71,6 +71,7 @@ mod tests {
             last_used_at: Some("2026-01-02T03:04:05.000000Z".to_owned()),
             last_failed_at: Some("2026-01-01T00:00:00.000000Z".to_owned()),
             last_error: Some("no such file".to_owned()),
+            registered: None,
         }
     }
 

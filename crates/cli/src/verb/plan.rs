@@ -185,6 +185,10 @@ fn summary(step: &ResolvedStep) -> String {
             text("/tap/plugin").unwrap_or("tap"),
             text("/target/plugin").unwrap_or("target")
         ),
+        StepKind::Plugin => match text("/operation") {
+            Some(operation) => format!("{} {operation}", text("/name").unwrap_or("plugin")),
+            None => text("/name").unwrap_or("plugin").to_owned(),
+        },
         StepKind::Command => match settings.get("argv").and_then(Value::as_array) {
             Some(argv) => argv.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
             None => {

@@ -50,6 +50,7 @@ struct StepDefinitionForm {
 enum StepKindForm {
     Sync,
     Command,
+    Plugin,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -89,7 +89,7 @@ fn a_place_deep_in_a_definition_is_named() {
     };
     let (field, reason) = place_of(r#""kind":"command""#, r#""kind":"shell""#);
     assert_eq!(field, "definition.steps[1].kind");
-    assert_eq!(reason, "unknown variant `shell`, expected `sync` or `command`");
+    assert_eq!(reason, "unknown variant `shell`, expected one of `sync`, `command`, `plugin`");
     let (field, _) = place_of(r#""factor":1.5"#, r#""factor":"x""#);
     assert_eq!(field, "definition.steps[0].retry.factor");
     let (field, reason) = place_of(r#""nothing":null"#, r#""nothing":"\ud800""#);

@@ -24,6 +24,7 @@ pub(crate) fn names(file: &ParsedFile, allowed: &[String]) -> Names {
     let kind = |step: &Node| match kinds(step).as_slice() {
         ["sync"] => Some(StepKind::Sync),
         ["command"] => Some(StepKind::Command),
+        ["plugin"] => Some(StepKind::Plugin),
         _ => None,
     };
     let allowed: BTreeMap<String, bool> =
@@ -113,6 +114,7 @@ pub(crate) fn check_step(file: &ParsedFile, step: &Node, names: &Names) -> Vec<D
             }
             "env" => texts(file, &entry.value, &outer(names), Place::Settings, &mut found),
             "command" => check_command(file, &entry.value, names, &mut found),
+            "plugin" => texts(file, &entry.value, names, Place::Settings, &mut found),
             "sync" => check_sync(file, &entry.value, names, &mut found),
             _ => {}
         }

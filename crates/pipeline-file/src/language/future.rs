@@ -253,18 +253,6 @@ pub struct Rejects {
     pub to: Option<String>,
 }
 
-/// Calls a plugin.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct PluginCall {
-    /// The plugin.
-    pub name: NameText,
-    /// Its settings.
-    pub config: Option<FreeMap>,
-    /// What it works on.
-    pub input: Option<Free>,
-}
-
 /// Sends an HTTP request.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]

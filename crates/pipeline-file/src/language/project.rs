@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Capabilities, Command, Limits, Sync,
+    Capabilities, Command, Limits, PluginCallSettings, Sync,
     value::{DurationText, EnvironmentMap, FreeMap, NameText, OrderedMap, Templated, Text},
 };
 
@@ -148,4 +148,6 @@ pub struct StepOverride {
     pub sync: Option<Sync>,
     /// Settings of a `command` step.
     pub command: Option<Command>,
+    /// Settings of a `plugin` step; which plugin it is stays the step's to say.
+    pub plugin: Option<PluginCallSettings>,
 }

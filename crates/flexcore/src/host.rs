@@ -25,7 +25,7 @@ use crate::{
     control::{self, Answer, Request},
     lease,
     paths::StatePaths,
-    reader, store, transfer, writer,
+    reader, sandbox, store, transfer, writer,
 };
 
 /// How long the processes of an attempt may take to end after they were asked to: a target that
@@ -186,8 +186,11 @@ impl Host for BinaryHost {
             Scratch::new(self).map_err(|error| failed(format!("no private folder: {error}")))?;
         let launcher = writer::start_launcher(&scratch.0.join("launcher.lock")).await?;
         let environment = Arc::new(self.environment_of(place));
+        let policy = sandbox::policy(&environment)?;
+        let jailer = sandbox::jailer(&launcher);
+        let jailer = sandbox::project_jailer(jailer, policy, &environment);
         let ports = DiscoverPorts {
-            syncs: Arc::new(PumpSyncRunner::new(launcher.clone(), self.sync_options())),
+            syncs: Arc::new(PumpSyncRunner::new(jailer, self.sync_options())),
             secrets: writer::secrets(place, &environment),
             clock: Arc::new(SystemClock),
             host_environment: environment,

@@ -13,6 +13,7 @@ mod logging;
 mod node;
 mod paths;
 mod reader;
+mod sandbox;
 mod store;
 mod transfer;
 mod writer;

@@ -12,7 +12,7 @@ use flexcore_app::{CommandBus, Ports, Projector, QueryBus, Runner, Services, Uno
 use flexcore_artifacts::{FolderArtifacts, FolderLogs, LogOptions};
 use flexcore_cli::{CloseStore, HostError, Place, Writer};
 use flexcore_pipeline_file::SecretProvider as Configured;
-use flexcore_plugin_command::LauncherCommandRunner;
+use flexcore_plugin_command::JailedCommandRunner;
 use flexcore_ports::Secrets;
 use flexcore_sandbox::{IsolationPolicy, Launcher, LauncherOptions};
 use flexcore_secrets::{EnvSecrets, FileSecrets, ProvidedSecrets, SecretMask, SecretProvider};
@@ -26,6 +26,7 @@ use crate::{
     host::{BinaryHost, failed},
     lease::LauncherDeadline,
     paths::StatePaths,
+    sandbox,
     store::{self, OpenStore},
 };
 
@@ -43,6 +44,7 @@ pub(crate) async fn open(
     let paths = StatePaths::new(&place.state_folder);
     let options = host.runner_options(place)?;
     let environment = Arc::new(host.environment_of(place));
+    let policy = sandbox::policy(&environment)?;
     let checkpoints = CheckpointSettings::of(&environment, &place.project.root)?;
     let store = store::for_writing(place, purpose).await?;
     // The folder's lock is ours: whatever an earlier run left behind is ended before anything runs.
@@ -56,10 +58,12 @@ pub(crate) async fn open(
     let services = Arc::new(Services::writing(parts.ports));
     let commands = CommandBus::new(Arc::clone(&services), Arc::new(Unobserved));
     let queries = QueryBus::new(Arc::clone(&services), Arc::new(Unobserved));
+    let jailer = sandbox::jailer(&launcher);
+    let jailer = sandbox::project_jailer(jailer, policy, &environment);
     let runner = Runner::new(
         Arc::clone(&services),
-        Arc::new(LauncherCommandRunner::new(launcher.clone())),
-        Arc::new(PumpSyncRunner::new(launcher.clone(), host.sync_options())),
+        Arc::new(JailedCommandRunner::new(jailer.clone())),
+        Arc::new(PumpSyncRunner::new(jailer, host.sync_options())),
         Arc::new(LauncherDeadline(launcher.clone())),
         options,
     );

@@ -1,4 +1,4 @@
-//! Runs one attempt of a `command` step: a program or a script, as a process tree of the launcher.
+//! Runs one attempt of a `command` step: a program or a script, as a process tree in a jail.
 //!
 //! The attempt gets a private folder (`FLEXCORE_WORK`), and a file in it for its output
 //! (`FLEXCORE_OUTPUT`, JSON). What it prints goes to the attempt's log line by line. No process of
@@ -7,7 +7,8 @@
 //! # What it must not know
 //!
 //! Templates, retries, deadlines, events: settings come in rendered, a deadline is a cancel, and the
-//! outcome is a value. It spawns nothing itself; that is the launcher's.
+//! outcome is a value. It spawns nothing itself, nor does it know how a jail is made; both are the
+//! sandbox's.
 //!
 //! # How to add a way to say what to run
 //!
@@ -17,4 +18,4 @@ mod invocation;
 mod result;
 mod runner;
 
-pub use runner::LauncherCommandRunner;
+pub use runner::JailedCommandRunner;

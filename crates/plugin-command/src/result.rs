@@ -9,7 +9,7 @@ use std::{
 
 use flexcore_domain::ErrorClass;
 use flexcore_ports::attempt::{AttemptError, AttemptOutcome, CommandSettings};
-use flexcore_sandbox::ExitStatus;
+use flexcore_sandbox::{ExitStatus, JailExit, out_of_memory_text};
 use serde_json::{Value, json};
 
 use crate::invocation::program_name;
@@ -62,11 +62,13 @@ pub(crate) fn read_output(file: &Path) -> Result<Option<Value>, OutputError> {
 /// The outcome of a command that ended by itself.
 pub(crate) fn outcome(
     settings: &CommandSettings,
-    status: ExitStatus,
+    exit: &JailExit,
+    memory_bytes: u64,
     output: Result<Option<Value>, OutputError>,
     stderr_tail: Vec<String>,
 ) -> AttemptOutcome {
     let name = program_name(&settings.program);
+    let status = exit.status;
     let (class, exit_code, message) = match status {
         ExitStatus::Code(code) if settings.ok_exit_codes.contains(&code) => match output {
             Ok(output) => {
@@ -75,6 +77,14 @@ pub(crate) fn outcome(
             }
             Err(error) => (ErrorClass::Any, Some(code), with_causes(&error)),
         },
+        status if exit.out_of_memory => {
+            let code = match status {
+                ExitStatus::Code(code) => Some(code),
+                ExitStatus::Signal(_) => None,
+            };
+            let ending = out_of_memory_text(memory_bytes);
+            (ErrorClass::Oom, code, format!("{name} {ending} ({status})"))
+        }
         ExitStatus::Code(code) => {
             (ErrorClass::ExitCode, Some(code), format!("{name} ended with {status}"))
         }

@@ -16,7 +16,9 @@ use flexcore_ports::{
     AttemptLog, LogSource,
     attempt::{AttemptContext, AttemptEnd, AttemptOutcome, CommandRunner, CommandSettings},
 };
-use flexcore_sandbox::{ExitStatus, LastLines, Launcher, SpawnError, Spawned, read_lines};
+use flexcore_sandbox::{
+    ExitStatus, Housed, HousingError, LastLines, ProjectJailer, Surroundings, read_lines,
+};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -25,16 +27,16 @@ use crate::{
     result::{OutputError, outcome, read_output, refused},
 };
 
-/// Runs `command` steps as process trees of a [`Launcher`].
+/// Runs `command` steps as process trees, each in a jail.
 #[derive(Debug, Clone)]
-pub struct LauncherCommandRunner {
-    launcher: Launcher,
+pub struct JailedCommandRunner {
+    jailer: ProjectJailer,
 }
 
-impl LauncherCommandRunner {
-    /// A runner whose processes `launcher` spawns.
-    pub const fn new(launcher: Launcher) -> Self {
-        Self { launcher }
+impl JailedCommandRunner {
+    /// A runner whose processes `jailer` starts.
+    pub const fn new(jailer: ProjectJailer) -> Self {
+        Self { jailer }
     }
 }
 
@@ -46,11 +48,11 @@ enum BeginError {
     #[error("cannot make the attempt's folder {folder}")]
     WorkFolder { folder: PathBuf, source: io::Error },
     #[error(transparent)]
-    Spawn(#[from] SpawnError),
+    Housing(#[from] HousingError),
 }
 
 #[async_trait]
-impl CommandRunner for LauncherCommandRunner {
+impl CommandRunner for JailedCommandRunner {
     async fn run(
         &self,
         context: AttemptContext,
@@ -60,26 +62,35 @@ impl CommandRunner for LauncherCommandRunner {
         if cancel.is_cancelled() {
             return AttemptEnd::nothing_ran(AttemptOutcome::Cancelled);
         }
-        let outcome = match self.begin(&context, &settings).await {
-            Ok(spawned) => watch(&context, &settings, spawned, cancel).await,
-            Err(error) => refused(&error),
+        let end = match self.begin(&context, &settings).await {
+            Ok(housed) => watch(&context, &settings, housed, cancel).await,
+            Err(error) => AttemptEnd::nothing_ran(refused(&error)),
         };
         remove_folder(&context).await;
-        AttemptEnd::nothing_ran(outcome)
+        end
     }
 }
 
-impl LauncherCommandRunner {
+impl JailedCommandRunner {
     async fn begin(
         &self,
         context: &AttemptContext,
         settings: &CommandSettings,
-    ) -> Result<Spawned, BeginError> {
+    ) -> Result<Housed, BeginError> {
         let request = request(context, settings)?;
         let folder = &context.work_folder;
         make_private_folder(folder)
             .map_err(|source| BeginError::WorkFolder { folder: folder.clone(), source })?;
-        Ok(self.launcher.spawn(request).await?)
+        let surroundings = Surroundings {
+            effective: &context.rights.effective,
+            project: &context.project_root,
+            writable: &context.rights.writable,
+            hidden: &context.rights.hidden,
+            work: folder,
+            private: None,
+            part: "",
+        };
+        Ok(self.jailer.spawn(&surroundings, request).await?)
     }
 }
 
@@ -106,39 +117,37 @@ async fn remove_folder(context: &AttemptContext) {
 async fn watch(
     context: &AttemptContext,
     settings: &CommandSettings,
-    Spawned { process, stdout, stderr, stdin: _ }: Spawned,
+    Housed { mut jailed, containment }: Housed,
     cancel: CancellationToken,
-) -> AttemptOutcome {
-    let stdout = tokio::spawn(log_output(
-        stdout,
-        settings.max_log_line,
-        LogSource::Stdout,
-        Arc::clone(&context.log),
-    ));
-    let stderr = tokio::spawn(log_output(
-        stderr,
-        settings.max_log_line,
-        LogSource::Stderr,
-        Arc::clone(&context.log),
-    ));
-    let status = tokio::select! {
+) -> AttemptEnd {
+    let isolation = vec![containment.isolation(&jailed)];
+    let follow = |output: Option<OwnedFd>, source| {
+        let log = Arc::clone(&context.log);
+        tokio::spawn(log_output(output, settings.max_log_line, source, log))
+    };
+    let stdout = follow(jailed.stdout.take(), LogSource::Stdout);
+    let stderr = follow(jailed.stderr.take(), LogSource::Stderr);
+    let ended = tokio::select! {
         // A program that has ended when the cancel comes has ended by itself.
         biased;
-        status = process.wait() => Some(status),
+        _ = jailed.process.wait() => true,
         () = cancel.cancelled() => {
-            process.stop(context.grace).await;
-            None
+            jailed.process.stop(context.grace).await;
+            false
         }
     };
+    let exit = jailed.wait().await;
     // The tree is gone, so both pipes end.
     let _ = stdout.await;
     let tail = stderr.await.unwrap_or_default();
-    match status {
-        Some(status) => {
-            outcome(settings, status, output_after(status, settings, context).await, tail)
-        }
-        None => AttemptOutcome::Cancelled,
-    }
+    let uses = containment.uses(&exit.network);
+    let outcome = if ended {
+        let output = output_after(exit.status, settings, context).await;
+        outcome(settings, &exit, containment.limits().memory_bytes, output, tail)
+    } else {
+        AttemptOutcome::Cancelled
+    };
+    AttemptEnd { outcome, isolation, uses }
 }
 
 /// The output of a successful attempt; that of another is of no interest.
@@ -159,11 +168,12 @@ async fn output_after(
 
 /// Logs each line and returns the last ones.
 async fn log_output(
-    output: OwnedFd,
+    output: Option<OwnedFd>,
     max_line: usize,
     source: LogSource,
     log: Arc<dyn AttemptLog>,
 ) -> Vec<String> {
+    let Some(output) = output else { return Vec::new() };
     let mut last = LastLines::default();
     let read = read_lines(output, max_line, |line| {
         log.line(source, line);

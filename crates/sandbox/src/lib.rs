@@ -85,7 +85,9 @@ pub use output::{LastLines, read_lines};
 pub use process::{Process, Spawned};
 pub use spawn::{SpawnError, SpawnRequest, Stdin};
 pub use status::ExitStatus;
-pub use surroundings::{Surroundings, explained};
+pub use surroundings::{
+    HousingError, Housed, ProjectJailer, ProjectJailerOptions, Surroundings, out_of_memory_text,
+};
 pub use tree::{end_processes_of_attempt, processes_of_attempt};
 
 /// The environment variable that marks every process of an attempt.

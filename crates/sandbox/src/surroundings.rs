@@ -1,41 +1,154 @@
-//! What a program needs to see of the machine to run in a folder of somebody's project as it would
-//! without a jail: the project, its own files, its interpreter, and what else is on its `PATH`.
+//! Programs that run in a folder of somebody's project as they would without a jail: they see the
+//! project, their own files, their interpreter, and what else is on their `PATH`.
 
 mod program;
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::DirBuilder,
     io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use self::program::Installations;
-pub use self::program::explained;
-use crate::{Access, Containment, JailSpec, SpawnRequest};
+use flexcore_plugin_protocol::{Effective, LimitName};
 
-/// The folders around a program of a project.
+use self::program::{Installations, explained};
+use crate::{
+    Access, Containment, ContainmentError, JailError, JailSpec, Jailed, Jailer, Limits,
+    SandboxPolicy, SpawnRequest,
+};
+
+/// A tmpfs that every Linux system has.
+const SHARED_MEMORY: &str = "/dev/shm";
+/// How many files the private `/tmp` of a program of a project can hold.
+const TMP_FILES: u64 = 1_000_000;
+
+/// What a [`ProjectJailer`] takes from its surroundings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProjectJailerOptions {
+    /// How much must be enforced for a program to run.
+    pub policy: SandboxPolicy,
+    /// The home folder of the person for whom programs run, of which as little as possible is shown.
+    pub home: Option<PathBuf>,
+    /// The environment of the host, for the variables of it that are granted.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+/// Starts programs of a project, each in a jail around its work. Clones share it.
+#[derive(Debug, Clone)]
+pub struct ProjectJailer {
+    jailer: Arc<Jailer>,
+    options: Arc<ProjectJailerOptions>,
+}
+
+/// Where a program of a project works, and what it may do there.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
+    /// What it may reach and use; where that limits nothing, generous limits keep the machine alive.
+    pub effective: &'a Effective,
     /// The project, which it may read.
     pub project: &'a Path,
-    /// Files and folders of it that the program may write.
+    /// Files and folders of it that the program may write. Those that are missing are made.
     pub writable: &'a [PathBuf],
     /// Folders of it that the program does not see.
     pub hidden: &'a [PathBuf],
     /// A private folder of the program, which is there already.
     pub work: &'a Path,
-    /// The home folder of the person for whom it runs, of which as little as possible is shown.
-    pub home: Option<&'a Path>,
+    /// A further private folder, if it has one.
+    pub private: Option<&'a Path>,
+    /// Which of several programs it is; empty for the only one.
+    pub part: &'a str,
 }
 
-impl Surroundings<'_> {
-    /// Shows the program of `request` what it needs, besides what `containment` shows already. The
-    /// writable folders are made where they are missing.
-    #[must_use]
-    pub fn show(&self, containment: Containment, request: &SpawnRequest) -> Containment {
-        let Self { project, writable, hidden, work, home } = *self;
+/// A program in its surroundings.
+#[derive(Debug)]
+pub struct Housed {
+    /// The program.
+    pub jailed: Jailed,
+    /// What it is held by.
+    pub containment: Containment,
+}
+
+/// Why a program could not be started in its surroundings.
+#[derive(Debug, thiserror::Error)]
+pub enum HousingError {
+    /// Its rights cannot be made into a jail.
+    #[error(transparent)]
+    Rights(#[from] ContainmentError),
+    /// A private folder cannot be made.
+    #[error("cannot make a private folder in {folder}", folder = .folder.display())]
+    Folder {
+        /// Where.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It cannot be started.
+    #[error(transparent)]
+    Start(#[from] JailError),
+}
+
+impl ProjectJailer {
+    /// A jailer of projects that has `jailer` make the jails.
+    pub fn new(jailer: Arc<Jailer>, options: ProjectJailerOptions) -> Self {
+        Self { jailer, options: Arc::new(options) }
+    }
+
+    /// Starts a program. In a jail `HOME` and `TMPDIR` are private folders, unless the request sets
+    /// them.
+    ///
+    /// # Errors
+    /// [`HousingError`]; the program was not started.
+    pub async fn spawn(
+        &self,
+        surroundings: &Surroundings<'_>,
+        mut request: SpawnRequest,
+    ) -> Result<Housed, HousingError> {
+        let containment = self.containment(surroundings)?;
+        if !containment.is_off() {
+            surroundings.add_private_folders(&mut request.environment)?;
+        }
+        let host = &self.options.environment;
+        let value = |name: &str| {
+            let found = host.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.clone())
+        };
+        for (name, value) in containment.environment(value) {
+            request.environment.retain(|(known, _)| *known != name);
+            request.environment.push((name, value));
+        }
+        let containment = self.show(containment, surroundings, &request);
+        let jailed = containment.spawn(&self.jailer, request.clone(), &[]).await;
+        let jailed = jailed.map_err(|error| explained(&request, error))?;
+        Ok(Housed { jailed, containment })
+    }
+
+    fn containment(
+        &self,
+        surroundings: &Surroundings<'_>,
+    ) -> Result<Containment, ContainmentError> {
+        let effective = surroundings.effective;
+        let base = Limits::generous();
+        let tmp = base.memory_bytes / 2;
+        let containment = Containment::new(effective, &self.options.policy, base)?;
+        let containment = containment.part(surroundings.part);
+        let limits = &effective.limits;
+        Ok(if limits.get(LimitName::Disk).is_some() || limits.get(LimitName::Inodes).is_some() {
+            containment
+        } else {
+            containment.tmp(tmp, TMP_FILES)
+        })
+    }
+
+    fn show(
+        &self,
+        containment: Containment,
+        surroundings: &Surroundings<'_>,
+        request: &SpawnRequest,
+    ) -> Containment {
+        let Surroundings { project, writable, hidden, work, private, .. } = *surroundings;
         let mut shown = containment.show(project, Access::ReadOnly);
         for path in writable {
             // Where that is impossible, what the program says of its first write tells more.
@@ -48,7 +161,15 @@ impl Surroundings<'_> {
             shown = shown.hide(path);
         }
         shown = shown.show(work, Access::ReadWrite);
+        if let Some(private) = private {
+            // A jail has `/dev/shm` as another name of its own `/tmp`.
+            shown = match private.strip_prefix(SHARED_MEMORY) {
+                Ok(rest) => shown.show_at(private, Path::new("/tmp").join(rest), Access::ReadWrite),
+                Err(_) => shown.show(private, Access::ReadWrite),
+            };
+        }
         let runtime = JailSpec::default().runtime;
+        let home = self.options.home.as_deref();
         let mut installations = Installations::new(project, home, &runtime);
         installations.add_program(request);
         installations.add_search_path(request);
@@ -58,25 +179,35 @@ impl Surroundings<'_> {
         }
         shown
     }
+}
 
-    /// Makes the private folders for `HOME` and `TMPDIR`, and gives back what of the two
-    /// `environment` does not set itself.
-    ///
-    /// # Errors
-    /// If they cannot be made.
-    pub fn private_variables(
+/// What is said of a program whose memory ran out, with its limit and what can be done.
+pub fn out_of_memory_text(limit_bytes: u64) -> String {
+    let limit = match limit_bytes >> 20 {
+        0 => format!("{limit_bytes} bytes"),
+        mebibytes => format!("{mebibytes} MiB"),
+    };
+    format!(
+        "was ended because it and what it started needed more memory than the {limit} that they may \
+         have; give the step more in `limits: {{ memory: … }}`, or have it hold less at a time"
+    )
+}
+
+impl Surroundings<'_> {
+    /// Makes the folders for `HOME` and `TMPDIR`.
+    fn add_private_folders(
         &self,
-        environment: &[(OsString, OsString)],
-    ) -> io::Result<Vec<(OsString, OsString)>> {
-        let mut variables = Vec::new();
+        environment: &mut Vec<(OsString, OsString)>,
+    ) -> Result<(), HousingError> {
         for (name, folder) in [("HOME", "home"), ("TMPDIR", "tmp")] {
-            if environment.iter().any(|(known, _)| known == name) {
+            if environment.iter().any(|(known, _)| known == OsStr::new(name)) {
                 continue;
             }
-            let folder = self.work.join(folder);
-            DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-            variables.push((name.into(), folder.into()));
+            let folder = self.private.unwrap_or(self.work).join(folder);
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+            made.map_err(|source| HousingError::Folder { folder: folder.clone(), source })?;
+            environment.push((name.into(), folder.into()));
         }
-        Ok(variables)
+        Ok(())
     }
 }

@@ -23,7 +23,10 @@ use flexcore_ports::{
         PluginSettings, Progress, SyncRunner as _, SyncSettings, Unmatched,
     },
 };
-use flexcore_sandbox::{IsolationPolicy, Launcher, LauncherOptions};
+use flexcore_sandbox::{
+    IsolationPolicy, Jailer, JailerOptions, Launcher, LauncherOptions, ProjectJailer,
+    ProjectJailerOptions,
+};
 use flexcore_sync::{PumpSyncRunner, SyncOptions};
 use tokio_util::sync::CancellationToken;
 
@@ -114,7 +117,9 @@ async fn runner(folder: &Path) -> Result<PumpSyncRunner, Box<dyn Error>> {
         isolation: IsolationPolicy::default(),
     })
     .await?;
-    Ok(PumpSyncRunner::new(launcher, SyncOptions::default()))
+    let jailer = Arc::new(Jailer::new(launcher, JailerOptions::default()));
+    let jailer = ProjectJailer::new(jailer, ProjectJailerOptions::default());
+    Ok(PumpSyncRunner::new(jailer, SyncOptions::default()))
 }
 
 async fn sync(runner: &PumpSyncRunner, folder: &Path, file: &Path) -> Result<(), Box<dyn Error>> {

@@ -8,9 +8,9 @@ use std::{
 
 use flexcore_ports::{
     LogSource,
-    attempt::{AttemptContext, AttemptObserver, AttemptOutcome, SyncSettings},
+    attempt::{AttemptContext, AttemptEnd, AttemptObserver, AttemptOutcome, SyncSettings},
 };
-use flexcore_sandbox::{Launcher, Spawned, Stdin};
+use flexcore_sandbox::{HousingError, ProjectJailer, SpawnRequest, Stdin};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -18,10 +18,11 @@ use crate::{
     catalog::{needs_catalog, ruled_catalog},
     confirmation::Observations,
     course::{Course, Ending, Fault},
-    diagnosis,
-    discovery::{DiscoveryError, discover},
-    failure::{Evidence, PrepareError, Witness, out_of_memory_kills},
+    diagnosis::{self, Diagnosis},
+    discovery::{DiscoveryError, Inquiry, discover},
+    failure::{Evidence, PrepareError, Witness},
     plugin::{Invocation, PluginName, Role, flags},
+    program::{Exit, Program, Trail},
     pump::thread::{self, PumpOrder, PumpView},
     workplace::Workplace,
 };
@@ -34,7 +35,7 @@ const COMMITTED_STATE: &str = "FLEXCORE_COMMITTED_STATE";
 
 /// An attempt that is about to begin.
 pub(crate) struct Attempt<'a> {
-    pub(crate) launcher: &'a Launcher,
+    pub(crate) jailer: &'a ProjectJailer,
     pub(crate) context: AttemptContext,
     pub(crate) settings: SyncSettings,
     pub(crate) workplace: Workplace,
@@ -52,52 +53,59 @@ struct Files {
 
 /// Both programs and the pump between them.
 struct Programs {
-    tap: Spawned,
-    target: Spawned,
+    tap: Program,
+    target: Program,
 }
 
 impl Attempt<'_> {
-    pub(crate) async fn run(self) -> AttemptOutcome {
-        let files = match self.files().await {
+    pub(crate) async fn run(self) -> AttemptEnd {
+        let mut trail = Trail::default();
+        let outcome = self.outcome_of_run(&mut trail).await;
+        let Trail { isolation, uses } = trail;
+        AttemptEnd { outcome, isolation, uses }
+    }
+
+    async fn outcome_of_run(&self, trail: &mut Trail) -> AttemptOutcome {
+        let files = match self.files(trail).await {
             Ok(files) => files,
             Err(DiscoveryError::Cancelled) => return AttemptOutcome::Cancelled,
             Err(DiscoveryError::Failed(error)) => return AttemptOutcome::Failed(error),
         };
-        let outcome = match self.spawn(&files).await {
-            Ok(programs) => self.follow(programs).await,
+        let outcome = match self.spawn(&files, trail).await {
+            Ok(programs) => self.follow(programs, trail).await,
             Err(error) => Err(error),
         };
         self.note_changed_config(&files.tap_config);
         outcome.unwrap_or_else(|error| AttemptOutcome::Failed(error.into()))
     }
 
-    async fn files(&self) -> Result<Files, DiscoveryError> {
+    async fn files(&self, trail: &mut Trail) -> Result<Files, DiscoveryError> {
         let Self { workplace, settings, .. } = self;
         let tap_config = workplace.write_config(Role::Tap, &settings.tap.config)?;
         let target_config = workplace.write_config(Role::Target, &settings.target.config)?;
         let state = settings.state.as_ref();
-        let state =
-            state.map(|state| workplace.write("state.json", state.as_bytes())).transpose()?;
-        let catalog =
-            if needs_catalog(settings) { Some(self.catalog(&tap_config).await?) } else { None };
+        let state = state.map(|state| workplace.write(Role::Tap, "state.json", state.as_bytes()));
+        let state = state.transpose()?;
+        let catalog = if needs_catalog(settings) { Some(self.catalog(trail).await?) } else { None };
         Ok(Files { tap_config, target_config, state, catalog })
     }
 
-    async fn catalog(&self, config: &Path) -> Result<PathBuf, DiscoveryError> {
-        let Self { launcher, context, settings, workplace, cancel, .. } = self;
-        let discovered = discover(launcher, context, &settings.tap, config, cancel).await?;
+    async fn catalog(&self, trail: &mut Trail) -> Result<PathBuf, DiscoveryError> {
+        let Self { jailer, context, settings, workplace, cancel, .. } = self;
+        let inquiry = Inquiry { jailer, context, workplace, tap: &settings.tap, cancel };
+        let discovered = discover(inquiry, trail).await?;
         let plugin = PluginName::new(Role::Tap, &settings.tap);
         let (catalog, warnings) = ruled_catalog(&discovered, settings)
             .map_err(|source| PrepareError::Rules { plugin, source })?;
         workplace.warn(&warnings);
         let mut text = Vec::new();
         catalog.to_json().write(&mut text);
-        Ok(workplace.write("catalog.json", &text)?)
+        Ok(workplace.write(Role::Tap, "catalog.json", &text)?)
     }
 
     /// Starts the target first: a tap may take from its source what nobody could receive.
-    async fn spawn(&self, files: &Files) -> Result<Programs, PrepareError> {
-        let Self { launcher, context, settings, .. } = self;
+    async fn spawn(&self, files: &Files, trail: &mut Trail) -> Result<Programs, PrepareError> {
+        let Self { context, settings, .. } = self;
         let target = Invocation {
             context,
             settings: &settings.target,
@@ -107,8 +115,7 @@ impl Attempt<'_> {
         };
         let committed = settings.committed_state.as_deref().filter(|_| settings.target.native);
         let request = target.request(committed.map(|committed| (COMMITTED_STATE, committed)));
-        let target = launcher.spawn(request).await;
-        let target = target.map_err(|source| self.not_started(Role::Target, source))?;
+        let target = self.start(Role::Target, request, trail).await?;
         let tap = Invocation {
             context,
             settings: &settings.tap,
@@ -120,16 +127,30 @@ impl Attempt<'_> {
             ]),
             stdin: Stdin::Null,
         };
-        match launcher.spawn(tap.request(None)).await {
+        match self.start(Role::Tap, tap.request(None), trail).await {
             Ok(tap) => Ok(Programs { tap, target }),
-            Err(source) => {
-                target.process.kill().await;
-                Err(self.not_started(Role::Tap, source))
+            Err(error) => {
+                target.held.kill(trail).await;
+                Err(error)
             }
         }
     }
 
-    fn not_started(&self, role: Role, source: flexcore_sandbox::SpawnError) -> PrepareError {
+    async fn start(
+        &self,
+        role: Role,
+        request: SpawnRequest,
+        trail: &mut Trail,
+    ) -> Result<Program, PrepareError> {
+        let private = self.workplace.private_folder(role)?;
+        let surroundings = self.workplace.surroundings(&self.context, &private, role.as_str());
+        match self.jailer.spawn(&surroundings, request).await {
+            Ok(housed) => Ok(Program::new(housed, trail)),
+            Err(source) => Err(self.not_started(role, source)),
+        }
+    }
+
+    fn not_started(&self, role: Role, source: HousingError) -> PrepareError {
         PrepareError::Spawn { plugin: self.plugin(role), source }
     }
 
@@ -140,7 +161,11 @@ impl Attempt<'_> {
         }
     }
 
-    async fn follow(&self, programs: Programs) -> Result<AttemptOutcome, PrepareError> {
+    async fn follow(
+        &self,
+        programs: Programs,
+        trail: &mut Trail,
+    ) -> Result<AttemptOutcome, PrepareError> {
         let Programs { tap, target } = programs;
         let (tap_name, target_name) = (self.plugin(Role::Tap), self.plugin(Role::Target));
         let (schema_sender, schemas) = mpsc::channel(WAITING_SCHEMAS);
@@ -158,7 +183,6 @@ impl Attempt<'_> {
             log: Arc::clone(&self.context.log),
             schemas: schema_sender,
         };
-        let memory_kills = out_of_memory_kills();
         let (view, pump) = thread::start(order).map_err(PrepareError::Exhausted)?;
         let course = Course {
             tap: &tap.process,
@@ -176,12 +200,13 @@ impl Attempt<'_> {
             diagnosis::follow(tap.stderr, Role::Tap, log),
             diagnosis::follow(target.stderr, Role::Target, log),
         );
+        let (tap_exit, target_exit) =
+            (tap.held.finish(trail).await, target.held.finish(trail).await);
         // What the target confirmed last may have been refused after both had ended.
         ending.faults.extend(refusals.try_recv().map(Fault::Refused));
         let evidence = Evidence {
-            tap: Witness { plugin: tap_name, said: tap_said },
-            target: Witness { plugin: target_name, said: target_said },
-            memory_ran_out: out_of_memory_kills() > memory_kills,
+            tap: witness(tap_name, tap_said, &tap_exit),
+            target: witness(target_name, target_said, &target_exit),
         };
         Ok(self.outcome(&ending, &evidence, &view))
     }
@@ -219,4 +244,8 @@ impl Attempt<'_> {
         );
         self.context.log.line(LogSource::Runner, &text);
     }
+}
+
+fn witness(plugin: PluginName, said: Diagnosis, exit: &Exit) -> Witness {
+    Witness { plugin, said, memory_ran_out: exit.memory_ran_out }
 }

@@ -1,9 +1,9 @@
 //! Asking a tap for its catalog.
 
-use std::{os::fd::OwnedFd, path::Path, time::Duration};
+use std::{os::fd::OwnedFd, time::Duration};
 
 use flexcore_ports::attempt::{AttemptContext, AttemptError, PluginSettings};
-use flexcore_sandbox::{ExitStatus, Launcher, Process, Spawned, Stdin};
+use flexcore_sandbox::{Process, ProjectJailer, Stdin};
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +11,8 @@ use crate::{
     diagnosis,
     failure::{Evidence, PrepareError, Witness},
     plugin::{Invocation, PluginName, Role, flags},
+    program::{Exit, Program, Trail},
+    workplace::Workplace,
 };
 
 /// No catalog is larger: databases with tens of thousands of tables stay below.
@@ -31,28 +33,39 @@ impl From<PrepareError> for DiscoveryError {
     }
 }
 
+/// A tap that is asked for its catalog.
+#[derive(Clone, Copy)]
+pub(crate) struct Inquiry<'a> {
+    pub(crate) jailer: &'a ProjectJailer,
+    pub(crate) context: &'a AttemptContext,
+    pub(crate) workplace: &'a Workplace,
+    pub(crate) tap: &'a PluginSettings,
+    pub(crate) cancel: &'a CancellationToken,
+}
+
 /// What the tap printed for `--config CONFIG --discover`.
 pub(crate) async fn discover(
-    launcher: &Launcher,
-    context: &AttemptContext,
-    tap: &PluginSettings,
-    config: &Path,
-    cancel: &CancellationToken,
+    Inquiry { jailer, context, workplace, tap, cancel }: Inquiry<'_>,
+    trail: &mut Trail,
 ) -> Result<Vec<u8>, DiscoveryError> {
     let plugin = PluginName::new(Role::Tap, tap);
+    let config = workplace.config_file(Role::Tap);
     let mut arguments = flags([("--config", Some(config.as_os_str()))]);
     arguments.push("--discover".into());
     let invocation =
         Invocation { context, settings: tap, process: "discover", arguments, stdin: Stdin::Null };
-    let spawned = launcher.spawn(invocation.request(None)).await;
-    let spawned =
-        spawned.map_err(|source| PrepareError::Spawn { plugin: plugin.clone(), source })?;
-    let Spawned { process, stdout, stderr, .. } = spawned;
-    let (output, said, (status, cancelled)) = tokio::join!(
+    let private = workplace.private_folder(Role::Tap)?;
+    let surroundings = workplace.surroundings(context, &private, "discover");
+    let housed = jailer.spawn(&surroundings, invocation.request(None)).await;
+    let housed = housed.map_err(|source| PrepareError::Spawn { plugin: plugin.clone(), source })?;
+    let Program { process, stdout, stderr, held, .. } = Program::new(housed, trail);
+    let (output, said, cancelled) = tokio::join!(
         read(stdout, &process),
         diagnosis::follow(stderr, Role::Tap, &*context.log),
         end(&process, context.grace, cancel),
     );
+    let Exit { exit, memory_ran_out } = held.finish(trail).await;
+    let status = exit.status;
     if cancelled {
         return Err(DiscoveryError::Cancelled);
     }
@@ -63,7 +76,7 @@ pub(crate) async fn discover(
     if !status.is_success() {
         let doing = "cannot discover its catalog, which `select`, `metadata`, `schema` and a choice \
             of streams need";
-        let error = Evidence::of_end(&Witness { plugin, said }, status, doing);
+        let error = Evidence::of_end(&Witness { plugin, said, memory_ran_out }, status, doing);
         return Err(DiscoveryError::Failed(error));
     }
     Ok(output)
@@ -81,10 +94,13 @@ async fn read(stdout: OwnedFd, process: &Process) -> std::io::Result<Vec<u8>> {
 }
 
 /// Waits for the end, asks for it when cancelled; whether it was cancelled.
-async fn end(process: &Process, grace: Duration, cancel: &CancellationToken) -> (ExitStatus, bool) {
+async fn end(process: &Process, grace: Duration, cancel: &CancellationToken) -> bool {
     tokio::select! {
         biased;
-        status = process.wait() => (status, false),
-        () = cancel.cancelled() => (process.stop(grace).await, true),
+        _ = process.wait() => false,
+        () = cancel.cancelled() => {
+            process.stop(grace).await;
+            true
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use flexcore_domain::ErrorClass;
 use flexcore_ports::attempt::AttemptError;
-use flexcore_sandbox::{ExitStatus, SpawnError};
+use flexcore_sandbox::{ExitStatus, HousingError, out_of_memory_text};
 
 use crate::{
     catalog::CatalogRulesError,
@@ -13,9 +13,6 @@ use crate::{
     plugin::{PluginName, Role},
     text::chain,
 };
-
-/// Number of SIGKILL, which is also how the kernel ends a process when memory runs out.
-const SIGKILL: i32 = 9;
 
 /// Why a sync did not begin.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +25,7 @@ pub(crate) enum PrepareError {
     File { file: &'static str, source: io::Error },
     /// A program cannot be started.
     #[error("cannot start {plugin}")]
-    Spawn { plugin: PluginName, source: SpawnError },
+    Spawn { plugin: PluginName, source: HousingError },
     /// Rules and catalog do not go together.
     #[error("{plugin}")]
     Rules { plugin: PluginName, source: CatalogRulesError },
@@ -57,26 +54,18 @@ pub(crate) fn cancelled() -> AttemptError {
     AttemptError { class: ErrorClass::Refused, message, exit_code: None, stderr_tail: Vec::new() }
 }
 
-/// The kernel's count of processes that it ended because memory ran out (`oom_kill` in
-/// proc_vmstat(5)); 0 where it does not say.
-pub(crate) fn out_of_memory_kills() -> u64 {
-    let statistics = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
-    let line = statistics.lines().find_map(|line| line.strip_prefix("oom_kill "));
-    line.and_then(|count| count.parse().ok()).unwrap_or(0)
-}
-
 /// One program and what it said.
 pub(crate) struct Witness {
     pub(crate) plugin: PluginName,
     pub(crate) said: Diagnosis,
+    /// The memory that it could have, if that was too little.
+    pub(crate) memory_ran_out: Option<u64>,
 }
 
 /// Everything that explains faults.
 pub(crate) struct Evidence {
     pub(crate) tap: Witness,
     pub(crate) target: Witness,
-    /// The kernel ended some process for lack of memory while the sync ran.
-    pub(crate) memory_ran_out: bool,
 }
 
 impl Evidence {
@@ -95,11 +84,16 @@ impl Evidence {
 
     /// The error of a single program that ended badly.
     pub(crate) fn of_end(witness: &Witness, status: ExitStatus, doing: &str) -> AttemptError {
-        let message = with_cause(&format!("{} {doing}: {status}", witness.plugin), &witness.said);
-        let (class, exit_code) = match status {
-            ExitStatus::Code(code) => (ErrorClass::ExitCode, Some(code)),
-            ExitStatus::Signal(_) => (ErrorClass::Signal, None),
+        let plugin = &witness.plugin;
+        let what = match witness.memory_ran_out {
+            None => format!("{plugin} {doing}: {status}"),
+            Some(limit) => {
+                let ending = out_of_memory_text(limit);
+                format!("{plugin} {doing}: it {ending} ({status})")
+            }
         };
+        let message = with_cause(&what, &witness.said);
+        let (class, exit_code) = witness.class(status);
         AttemptError { class, message, exit_code, stderr_tail: witness.said.tail() }
     }
 
@@ -113,48 +107,49 @@ impl Evidence {
         }
     }
 
-    fn is_out_of_memory(&self, status: ExitStatus) -> bool {
-        self.memory_ran_out && status == ExitStatus::Signal(SIGKILL)
-    }
-
     fn class(&self, fault: &Fault) -> (ErrorClass, Option<i32>) {
         match fault {
-            Fault::Ended { status: ExitStatus::Code(code), .. } => {
-                (ErrorClass::ExitCode, Some(*code))
-            }
-            Fault::Ended { status, .. } if self.is_out_of_memory(*status) => {
-                (ErrorClass::Oom, None)
-            }
-            Fault::Ended { .. } => (ErrorClass::Signal, None),
+            Fault::Ended { status, .. } => self.witness(fault).class(*status),
             Fault::StoppedReading { .. } => (ErrorClass::ExitCode, Some(0)),
             Fault::Pump(_) | Fault::Refused(_) | Fault::PumpPanicked => (ErrorClass::Refused, None),
         }
     }
 
     fn describe(&self, fault: &Fault) -> String {
-        let Witness { plugin, said } = self.witness(fault);
-        match fault {
-            Fault::Ended { status, .. } if self.is_out_of_memory(*status) => with_cause(
-                &format!("{plugin} was ended by the kernel because memory ran out ({status})"),
-                said,
-            ),
-            Fault::Ended { status: status @ ExitStatus::Code(_), .. } => {
+        let Witness { plugin, said, memory_ran_out } = self.witness(fault);
+        match (fault, memory_ran_out) {
+            (Fault::Ended { status, .. }, Some(limit)) => {
+                let ending = out_of_memory_text(*limit);
+                with_cause(&format!("{plugin} {ending} ({status})"), said)
+            }
+            (Fault::Ended { status: status @ ExitStatus::Code(_), .. }, None) => {
                 with_cause(&format!("{plugin} failed with {status}"), said)
             }
-            Fault::Ended { status: status @ ExitStatus::Signal(_), .. } => {
+            (Fault::Ended { status: status @ ExitStatus::Signal(_), .. }, None) => {
                 with_cause(&format!("{plugin} was ended by {status}"), said)
             }
-            Fault::Pump(error) => format!("{plugin}: {}", chain(error)),
-            Fault::StoppedReading { unread: 0 } => {
+            (Fault::Pump(error), _) => format!("{plugin}: {}", chain(error)),
+            (Fault::StoppedReading { unread: 0 }, _) => {
                 format!("{plugin} ended or closed its input before it had read everything")
             }
-            Fault::StoppedReading { unread } => {
+            (Fault::StoppedReading { unread }, _) => {
                 format!("{plugin} ended and left the last {unread} bytes of its input unread")
             }
-            Fault::Refused(refusal) => refusal.message.clone(),
-            Fault::PumpPanicked => {
+            (Fault::Refused(refusal), _) => refusal.message.clone(),
+            (Fault::PumpPanicked, _) => {
                 "flexcore itself failed while it handed lines over; please report it".to_owned()
             }
+        }
+    }
+}
+
+impl Witness {
+    const fn class(&self, status: ExitStatus) -> (ErrorClass, Option<i32>) {
+        match (status, self.memory_ran_out) {
+            (ExitStatus::Code(code), Some(_)) => (ErrorClass::Oom, Some(code)),
+            (ExitStatus::Signal(_), Some(_)) => (ErrorClass::Oom, None),
+            (ExitStatus::Code(code), None) => (ErrorClass::ExitCode, Some(code)),
+            (ExitStatus::Signal(_), None) => (ErrorClass::Signal, None),
         }
     }
 }

@@ -56,9 +56,21 @@ impl PrivateFolder {
         Ok(Self { path, _lock: lock })
     }
 
-    /// Writes a file that only this user can read and write.
-    pub(crate) fn write(&self, name: &str, content: &[u8]) -> io::Result<PathBuf> {
+    /// The folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A folder in it, made if it is not there.
+    pub(crate) fn folder(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.path.join(name);
+        DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        Ok(path)
+    }
+
+    /// Writes a file that only this user can read and write into one of its folders.
+    pub(crate) fn write(&self, folder: &str, name: &str, content: &[u8]) -> io::Result<PathBuf> {
+        let path = self.folder(folder)?.join(name);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(content)?;
         Ok(path)
@@ -134,7 +146,7 @@ mod tests {
     fn files_and_folders_are_private_and_go_with_their_owner() {
         let base = tempfile::tempdir().unwrap();
         let folder = PrivateFolder::create(base.path(), "a-1").unwrap();
-        let file = folder.write("config.json", b"{}").unwrap();
+        let file = folder.write("tap", "config.json", b"{}").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"{}");
         let parent = parent_path(base.path());
         assert_eq!([mode(&file), mode(&folder.path), mode(&parent)], [0o600, 0o700, 0o700]);

@@ -42,6 +42,7 @@ mod failure;
 mod folder;
 mod lines;
 mod plugin;
+mod program;
 mod pump;
 mod runner;
 mod text;

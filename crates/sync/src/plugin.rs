@@ -21,7 +21,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Tap => "tap",
             Self::Target => "target",

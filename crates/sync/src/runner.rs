@@ -10,7 +10,7 @@ use flexcore_ports::attempt::{
     AttemptContext, AttemptEnd, AttemptError, AttemptObserver, AttemptOutcome, SyncRunner,
     SyncSettings,
 };
-use flexcore_sandbox::Launcher;
+use flexcore_sandbox::ProjectJailer;
 use serde_json::Value;
 
 use tokio_util::sync::CancellationToken;
@@ -18,10 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     attempt::Attempt,
     catalog::ruled_catalog,
-    discovery::{DiscoveryError, discover},
+    discovery::{DiscoveryError, Inquiry, discover},
     failure::{PrepareError, cancelled},
     folder,
     plugin::{PluginName, Role},
+    program::Trail,
     workplace::Workplace,
 };
 
@@ -34,23 +35,23 @@ pub struct SyncOptions {
     pub runtime_folder: Option<PathBuf>,
 }
 
-/// Runs syncs as processes below a launcher, with the pump between them.
+/// Runs syncs as two processes, each in a jail of its own, with the pump between them.
 #[derive(Debug, Clone)]
 pub struct PumpSyncRunner {
-    launcher: Launcher,
+    jailer: ProjectJailer,
     /// Where private folders may be made, best first.
     private_bases: Vec<PathBuf>,
 }
 
 impl PumpSyncRunner {
     /// A runner; first removes the config files of attempts whose process is gone.
-    pub fn new(launcher: Launcher, options: SyncOptions) -> Self {
+    pub fn new(jailer: ProjectJailer, options: SyncOptions) -> Self {
         let SyncOptions { runtime_folder } = options;
         let private_bases = folder::candidates(runtime_folder);
         for base in &private_bases {
             sweep(base);
         }
-        Self { launcher, private_bases }
+        Self { jailer, private_bases }
     }
 
     fn workplace(&self, context: &AttemptContext) -> Result<Workplace, PrepareError> {
@@ -85,9 +86,8 @@ impl SyncRunner for PumpSyncRunner {
             Ok(workplace) => workplace,
             Err(error) => return AttemptEnd::nothing_ran(AttemptOutcome::Failed(error.into())),
         };
-        let launcher = &self.launcher;
-        let attempt = Attempt { launcher, context, settings, workplace, observer, cancel };
-        AttemptEnd::nothing_ran(attempt.run().await)
+        let jailer = &self.jailer;
+        Attempt { jailer, context, settings, workplace, observer, cancel }.run().await
     }
 
     async fn discover(
@@ -96,10 +96,12 @@ impl SyncRunner for PumpSyncRunner {
         settings: SyncSettings,
     ) -> Result<Value, AttemptError> {
         let workplace = self.workplace(&context)?;
-        let config = workplace.write_config(Role::Tap, &settings.tap.config)?;
+        workplace.write_config(Role::Tap, &settings.tap.config)?;
         let tap = &settings.tap;
         let cancel = CancellationToken::new();
-        let discovered = discover(&self.launcher, &context, tap, &config, &cancel).await;
+        let (jailer, context, workplace, cancel) = (&self.jailer, &context, &workplace, &cancel);
+        let inquiry = Inquiry { jailer, context, workplace, tap, cancel };
+        let discovered = discover(inquiry, &mut Trail::default()).await;
         let discovered = discovered.map_err(|error| match error {
             DiscoveryError::Failed(error) => error,
             DiscoveryError::Cancelled => cancelled(),

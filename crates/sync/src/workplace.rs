@@ -8,6 +8,7 @@ use std::{
 };
 
 use flexcore_ports::{AttemptLog, LogSource, attempt::AttemptContext};
+use flexcore_sandbox::Surroundings;
 use serde_json::Value;
 
 use crate::{failure::PrepareError, folder::PrivateFolder, plugin::Role};
@@ -50,16 +51,51 @@ impl Workplace {
 
     /// Writes the config of a plugin, which may change its copy.
     pub(crate) fn write_config(&self, role: Role, config: &Value) -> Result<PathBuf, PrepareError> {
-        self.write(config_file(role), config.to_string().as_bytes())
+        self.write(role, CONFIG, config.to_string().as_bytes())
     }
 
-    /// Writes a private file.
+    /// Writes a private file of one of the plugins; the other one does not see it.
     pub(crate) fn write(
         &self,
+        role: Role,
         file: &'static str,
         content: &[u8],
     ) -> Result<PathBuf, PrepareError> {
-        self.private.write(file, content).map_err(|source| PrepareError::File { file, source })
+        let failed = |source| PrepareError::File { file, source };
+        self.private.write(role.as_str(), file, content).map_err(failed)
+    }
+
+    /// Where a plugin's config is, once it was written.
+    pub(crate) fn config_file(&self, role: Role) -> PathBuf {
+        self.private.path().join(role.as_str()).join(CONFIG)
+    }
+
+    /// What a plugin sees and may do. Its work folder is the attempt's, its private files are its
+    /// own.
+    pub(crate) fn surroundings<'a>(
+        &'a self,
+        context: &'a AttemptContext,
+        private: &'a Path,
+        part: &'a str,
+    ) -> Surroundings<'a> {
+        Surroundings {
+            effective: &context.rights.effective,
+            project: &context.project_root,
+            writable: &context.rights.writable,
+            hidden: &context.rights.hidden,
+            work: &context.work_folder,
+            private: Some(private),
+            part,
+        }
+    }
+
+    /// The folder of one plugin's private files.
+    pub(crate) fn private_folder(&self, role: Role) -> Result<PathBuf, PrepareError> {
+        let folder = self.private.folder(role.as_str());
+        folder.map_err(|source| {
+            let path = self.private.path().join(role.as_str());
+            PrepareError::Folder { path, source }
+        })
     }
 
     /// Puts warnings into the attempt's log.
@@ -70,12 +106,8 @@ impl Workplace {
     }
 }
 
-const fn config_file(role: Role) -> &'static str {
-    match role {
-        Role::Tap => "tap-config.json",
-        Role::Target => "target-config.json",
-    }
-}
+/// The name of a plugin's config file.
+const CONFIG: &str = "config.json";
 
 impl WorkFolder {
     fn create(path: &Path) -> Result<Self, PrepareError> {

@@ -8,15 +8,18 @@ use std::{
 };
 
 use flexcore_domain::{ExecutionId, PipelineName, StepId};
-use flexcore_plugin_command::LauncherCommandRunner;
+use flexcore_plugin_command::JailedCommandRunner;
 use flexcore_ports::{
     AttemptLog, LogSource,
     attempt::{
-        AttemptContext, AttemptError, AttemptOutcome, AttemptRights, CommandProgram,
+        AttemptContext, AttemptEnd, AttemptError, AttemptOutcome, AttemptRights, CommandProgram,
         CommandRunner as _, CommandSettings, Shell,
     },
 };
-use flexcore_sandbox::{IsolationPolicy, Launcher, LauncherOptions};
+use flexcore_sandbox::{
+    IsolationPolicy, Jailer, JailerOptions, Launcher, LauncherOptions, ProjectJailer,
+    ProjectJailerOptions,
+};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +54,7 @@ impl Lines {
 
 pub(crate) struct Bench {
     pub(crate) project: TempDir,
-    pub(crate) runner: LauncherCommandRunner,
+    pub(crate) runner: JailedCommandRunner,
     pub(crate) log: Arc<Lines>,
 }
 
@@ -65,7 +68,7 @@ impl Bench {
             environment: Vec::new(),
             isolation: IsolationPolicy::Strongest,
         });
-        let runner = LauncherCommandRunner::new(launcher.await.unwrap());
+        let runner = JailedCommandRunner::new(jailer(launcher.await.unwrap()));
         Self { project, runner, log: Arc::default() }
     }
 
@@ -80,7 +83,11 @@ impl Bench {
             work_folder: self.work_folder(),
             environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
             grace: Duration::from_secs(20),
-            rights: AttemptRights::default(),
+            rights: AttemptRights {
+                writable: vec![self.project.path().join("out")],
+                hidden: vec![self.project.path().join(".flexcore")],
+                ..AttemptRights::default()
+            },
             log: Arc::<Lines>::clone(&self.log),
         }
     }
@@ -97,9 +104,22 @@ impl Bench {
     }
 
     pub(crate) async fn run(&self, settings: CommandSettings) -> AttemptOutcome {
-        let cancel = CancellationToken::new();
-        self.runner.run(self.context(), settings, cancel).await.outcome
+        self.run_to_end(settings, self.context()).await.outcome
     }
+
+    /// As [`Bench::run`], with everything that is known of the attempt.
+    pub(crate) async fn run_to_end(
+        &self,
+        settings: CommandSettings,
+        context: AttemptContext,
+    ) -> AttemptEnd {
+        self.runner.run(context, settings, CancellationToken::new()).await
+    }
+}
+
+fn jailer(launcher: Launcher) -> ProjectJailer {
+    let jailer = Arc::new(Jailer::new(launcher, JailerOptions::default()));
+    ProjectJailer::new(jailer, ProjectJailerOptions::default())
 }
 
 pub(crate) fn argv(argv: &[&str]) -> CommandSettings {

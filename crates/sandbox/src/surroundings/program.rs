@@ -203,7 +203,7 @@ fn without_dots(path: &Path) -> PathBuf {
 }
 
 /// A failed start in the words of one without a jail, where that would have failed as well.
-pub fn explained(request: &SpawnRequest, error: JailError) -> JailError {
+pub(super) fn explained(request: &SpawnRequest, error: JailError) -> JailError {
     let JailError::Program { source, .. } = &error else { return error };
     let Some(name) = request.argv.first() else { return error };
     let cwd = &request.cwd;

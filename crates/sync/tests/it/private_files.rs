@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
 use flexcore_ports::attempt::{AttemptObserver, SyncRunner as _};
 use flexcore_sync::{PumpSyncRunner, SyncOptions};
 
-use crate::stage::{Stage, TARGET};
+use crate::stage::{Stage, TARGET, jailer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn configs_are_private_in_memory_and_hold_the_settings() {
@@ -44,7 +44,7 @@ async fn what_a_killed_process_left_is_swept_by_the_next_runner() {
     fs::create_dir(&left).unwrap();
     fs::write(left.join("tap-config.json"), "secret").unwrap();
     let options = SyncOptions { runtime_folder: Some(stage.memory_folder()) };
-    let _next = PumpSyncRunner::new(stage.launcher.clone(), options);
+    let _next = PumpSyncRunner::new(jailer(&stage.launcher), options);
     assert!(!left.exists());
 }
 
@@ -70,7 +70,7 @@ async fn a_dropped_attempt_leaves_no_files_and_no_processes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_runtime_folder_shared_memory_is_used() {
     let mut stage = Stage::new("echo \"config:$2\" >&2", TARGET).await;
-    stage.runner = PumpSyncRunner::new(stage.launcher.clone(), SyncOptions::default());
+    stage.runner = PumpSyncRunner::new(jailer(&stage.launcher), SyncOptions::default());
     stage.completed().await;
     let log = stage.log.text();
     let shared = Path::new("/dev/shm");

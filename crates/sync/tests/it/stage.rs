@@ -20,7 +20,10 @@ use flexcore_ports::{
         BookmarkRefused, PluginSettings, Progress, SyncRunner as _, SyncSettings, Unmatched,
     },
 };
-use flexcore_sandbox::{IsolationPolicy, Launcher, LauncherOptions, processes_of_attempt};
+use flexcore_sandbox::{
+    IsolationPolicy, Jailer, JailerOptions, Launcher, LauncherOptions, ProjectJailer,
+    ProjectJailerOptions, processes_of_attempt,
+};
 use flexcore_sync::{PumpSyncRunner, SyncOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -81,7 +84,7 @@ impl Stage {
         let memory = folder.path().join("memory");
         fs::create_dir(&memory).unwrap();
         let runner =
-            PumpSyncRunner::new(launcher.clone(), SyncOptions { runtime_folder: Some(memory) });
+            PumpSyncRunner::new(jailer(&launcher), SyncOptions { runtime_folder: Some(memory) });
         let log = Arc::new(Ears::default());
         let context = context(&folder, Arc::clone(&log));
         let settings = settings(&folder, tap, target);
@@ -149,6 +152,12 @@ impl Stage {
     }
 }
 
+/// Jails as they are by default.
+pub(crate) fn jailer(launcher: &Launcher) -> ProjectJailer {
+    let jailer = Arc::new(Jailer::new(launcher.clone(), JailerOptions::default()));
+    ProjectJailer::new(jailer, ProjectJailerOptions::default())
+}
+
 /// Markers of processes are made of it, and other tests run at the same time.
 fn unique_execution() -> ExecutionId {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -168,7 +177,11 @@ fn context(folder: &TempDir, log: Arc<Ears>) -> AttemptContext {
         work_folder: folder.path().join("work/load/1"),
         environment: vec![("PATH".into(), path), ("FROM_STEP".into(), "step".into())],
         grace: Duration::from_secs(30),
-        rights: AttemptRights::default(),
+        // What the programs of a test note down lies beside them.
+        rights: AttemptRights {
+            writable: vec![folder.path().to_owned()],
+            ..AttemptRights::default()
+        },
         log,
     }
 }

@@ -16,7 +16,7 @@
 //! let jailed = containment.spawn(jailer, request, &[]).await?;
 //! let isolation = containment.isolation(&jailed);
 //! let exit = jailed.wait().await;
-//! let uses = containment.uses(&exit.network);
+//! let uses = containment.all_uses(&exit);
 //! # Ok(())
 //! # }
 //! ```

@@ -1,6 +1,11 @@
 //! A program that runs.
 
-use std::{io, os::fd::OwnedFd, time::Duration};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use rustix::{
     io::Errno,
@@ -41,6 +46,8 @@ pub struct Process {
     /// other process of its namespace.
     init: Option<AsyncFd<OwnedFd>>,
     status: OnceCell<ExitStatus>,
+    /// How often it tried to reach what its jail does not grant.
+    denied: AtomicU32,
 }
 
 impl Process {
@@ -49,7 +56,7 @@ impl Process {
         let init = init.and_then(|init| Pid::from_raw(init.cast_signed()));
         let open = |init| pidfd_open(init, PidfdFlags::empty()).ok();
         let init = init.and_then(open).and_then(|init| channel::register(init).ok());
-        Self { pid, isolation, control, init, status: OnceCell::new() }
+        Self { pid, isolation, control, init, status: OnceCell::new(), denied: AtomicU32::new(0) }
     }
 
     /// The program's process id as the server sees it.
@@ -71,6 +78,9 @@ impl Process {
                 loop {
                     match self.control.report().await {
                         Ok(Some((Report::Ended(status), _))) => return status,
+                        Ok(Some((Report::Denied(count), _))) => {
+                            self.denied.store(count, Ordering::Relaxed);
+                        }
                         Ok(Some(_)) => {}
                         // Somebody killed the init: the kernel kills its namespace with it, or the
                         // launcher its tree. Its socket is closed before that is done.
@@ -85,6 +95,11 @@ impl Process {
                 }
             })
             .await
+    }
+
+    /// How often it tried to reach what its jail does not grant; known once it has ended.
+    pub(crate) fn denied(&self) -> u64 {
+        self.denied.load(Ordering::Relaxed).into()
     }
 
     /// Asks the program's process group to end (SIGTERM) and returns at once.

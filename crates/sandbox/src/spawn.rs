@@ -240,7 +240,9 @@ impl Prepared {
                 Some((Report::Refused(Stage::Exec, errno), _)) => {
                     return Err(self.explain(io::Error::from_raw_os_error(errno)));
                 }
-                Some((Report::Ended(_), _)) | None => return Err(LauncherGone.into()),
+                Some((Report::Ended(_) | Report::Denied(_), _)) | None => {
+                    return Err(LauncherGone.into());
+                }
             }
         }
     }

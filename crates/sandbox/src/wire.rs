@@ -173,6 +173,8 @@ pub(crate) enum Report {
     Started(Isolation),
     /// It could not be started, with the system's error number.
     Refused(Stage, i32),
+    /// How many attempts to reach what was not granted came to nothing; said before the end.
+    Denied(u32),
     /// The program ended, and no process of its tree is left.
     Ended(ExitStatus),
 }
@@ -189,6 +191,7 @@ impl Report {
             Self::Refused(Stage::Exec, errno) => (3, 1, errno),
             Self::Ended(ExitStatus::Code(code)) => (4, 0, code),
             Self::Ended(ExitStatus::Signal(signal)) => (4, 1, signal),
+            Self::Denied(count) => (5, 0, count.cast_signed()),
         };
         let mut bytes = [0; REPORT_LENGTH];
         bytes[0] = tag;
@@ -207,6 +210,7 @@ impl Report {
             (3, 1) => Self::Refused(Stage::Exec, number),
             (4, 0) => Self::Ended(ExitStatus::Code(number)),
             (4, 1) => Self::Ended(ExitStatus::Signal(number)),
+            (5, 0) => Self::Denied(number.cast_unsigned()),
             _ => return None,
         })
     }
@@ -260,6 +264,7 @@ mod tests {
                 Report::Refused(Stage::Exec, number),
                 Report::Ended(ExitStatus::Code(number)),
                 Report::Ended(ExitStatus::Signal(number)),
+                Report::Denied(number.cast_unsigned()),
             ] {
                 prop_assert_eq!(Report::decode(&report.encode()), Some(report));
             }

@@ -1,10 +1,10 @@
 //! From a jail to the trail of audits.
 
 use flexcore_domain::{CapabilityUse, ControlRecord, Isolation, IsolationPlace};
-use flexcore_plugin_protocol::Capability;
+use flexcore_plugin_protocol::{Capability, CapabilityKind};
 
 use super::Containment;
-use crate::{Control, GrantUse, Jailed, SandboxReport};
+use crate::{Control, GrantUse, JailExit, Jailed, SandboxReport};
 
 impl Containment {
     /// What holds a program that was started by this.
@@ -46,6 +46,23 @@ impl Containment {
             };
             push(true, connections + failed, bytes_sent + bytes_received);
             push(false, *refused, 0);
+        }
+        uses
+    }
+}
+
+impl Containment {
+    /// How its rights were used until it ended, and how often it tried in vain to reach what it was
+    /// not granted.
+    pub fn all_uses(&self, exit: &JailExit) -> Vec<CapabilityUse> {
+        let mut uses = self.uses(&exit.network);
+        if exit.denied_connects > 0 {
+            uses.push(CapabilityUse {
+                capability: CapabilityKind::Network.key().to_owned(),
+                allowed: false,
+                times: exit.denied_connects,
+                bytes: 0,
+            });
         }
         uses
     }

@@ -24,7 +24,7 @@ use rustix::{
 };
 
 use super::{
-    jail::{self, Enclosure, Filters},
+    jail::{self, Denials, Enclosure, Filters},
     namespace,
     signals::{self, ChildSignals},
 };
@@ -63,10 +63,13 @@ fn attend(
     };
     let mut descriptors = packet.descriptors.into_iter();
     let control = descriptors.next().ok_or(Errno::BADMSG)?;
+    let (mut denials, mut is_jailed) = (None, false);
     let started =
         read_order(&bytes[..packet.length], &mut descriptors).and_then(|(order, streams)| {
-            let jail = enclose(&order, policy, descriptors.collect(), control.as_fd())?;
-            let jail = jail.map(|enclosure| (enclosure, filters));
+            let mut jail = enclose(&order, policy, descriptors.collect(), control.as_fd())?;
+            denials = jail.as_mut().and_then(|enclosure| enclosure.denials.take());
+            is_jailed = jail.as_ref().is_some_and(Enclosure::is_closed);
+            let jail = jail.map(|enclosure| (enclosure, filters.as_ref()));
             start(&order, streams, control.as_fd(), isolation, jail)
         });
     let report = match &started {
@@ -75,7 +78,12 @@ fn attend(
     };
     let told = channel::send(&control, &report.encode(), &[]);
     if let (Ok(program), Ok(())) = (started, told) {
-        Init { launcher, control, children, isolation, program, status: None }.watch();
+        if let Some(filters) = filters.filter(|_| is_jailed) {
+            // A second wall: the program holds no handle to this process. Where the kernel takes no
+            // filters, the report says so.
+            let _ = filters.hold_init();
+        }
+        Init { launcher, control, children, isolation, denials, program, status: None }.watch();
     } else {
         exterminate(isolation, &mut |_, _| {});
     }
@@ -127,7 +135,7 @@ fn start(
     [stdin, stdout, stderr]: Streams,
     control: BorrowedFd<'_>,
     isolation: Isolation,
-    jail: Option<(Enclosure, Option<Filters>)>,
+    jail: Option<(Enclosure, Option<&Filters>)>,
 ) -> io::Result<Pid> {
     let (program, arguments) =
         order.argv.split_first().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
@@ -180,6 +188,7 @@ struct Init<'a> {
     control: OwnedFd,
     children: ChildSignals,
     isolation: Isolation,
+    denials: Option<Denials>,
     program: Pid,
     status: Option<ExitStatus>,
 }
@@ -241,12 +250,18 @@ impl Init<'_> {
     }
 
     fn finish(self) {
-        let Self { control, isolation, program, mut status, .. } = self;
+        let Self { control, isolation, denials, program, mut status, .. } = self;
         exterminate(isolation, &mut |pid, ended| {
             if pid == program {
                 status = status.or(ExitStatus::from_wait(ended));
             }
         });
+        let denied = denials.map_or(0, |denials| denials.count());
+        if denied > 0 {
+            // The same as below.
+            let denied = Report::Denied(u32::try_from(denied).unwrap_or(u32::MAX));
+            let _ = channel::send(&control, &denied.encode(), &[]);
+        }
         let report = Report::Ended(status.unwrap_or(ExitStatus::KILLED));
         // If the server is gone there is nobody to tell.
         let _ = channel::send(&control, &report.encode(), &[]);

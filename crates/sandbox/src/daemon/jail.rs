@@ -5,6 +5,7 @@
 //! what would stop the init from doing its own work (Landlock, system call filters) comes last, in
 //! the program's process, between fork and exec.
 
+mod denials;
 mod filter;
 mod idmap;
 mod landlocked;
@@ -31,8 +32,8 @@ use rustix::{
     thread::UnshareFlags,
 };
 
-pub(super) use self::filter::Filters;
 pub(crate) use self::landlocked::abi as landlock_abi;
+pub(super) use self::{denials::Denials, filter::Filters};
 use self::{filter::Sockets, landlocked::Landlocked};
 use crate::{
     IsolationPolicy, channel,
@@ -69,6 +70,8 @@ pub(super) struct Enclosure {
     calls: Option<(Profile, Sockets)>,
     secrets: Vec<OwnedFd>,
     secrets_variable: String,
+    /// What counts the attempts to reach what was not granted.
+    pub(super) denials: Option<Denials>,
 }
 
 /// Builds the jail around the calling process, and tells the server what came of it.
@@ -123,6 +126,7 @@ fn build(
     if has_network {
         network::listen(spec.network.grants(), control)?;
     }
+    let denials = has_network.then(Denials::open).flatten();
     if !spec.network.grants().is_empty() {
         controls.push(egress(&spec, has_network));
     }
@@ -146,7 +150,7 @@ fn build(
     limits::stand_in(&mut controls, &spec.limits, countable);
     let landlocked = Landlocked::prepare(&spec, namespaces, has_network)
         .map_err(|error| Failed::new("landlock", error, Errno::INVAL))?;
-    controls.extend(Landlocked::controls(namespaces));
+    controls.extend(Landlocked::controls(namespaces, has_network));
     controls.push(filter::control());
 
     let tier = tier_of(policy, &controls);
@@ -162,7 +166,8 @@ fn build(
         _ => Sockets::Internet,
     };
     let calls = Some((spec.profile, sockets));
-    let enclosure = Enclosure { landlocked, calls, ..Enclosure::with_secrets(&secrets, pipes)? };
+    let enclosure =
+        Enclosure { landlocked, calls, denials, ..Enclosure::with_secrets(&secrets, pipes)? };
     Ok((Some(enclosure), report))
 }
 
@@ -259,7 +264,12 @@ impl Enclosure {
     fn with_secrets(names: &[String], pipes: Vec<OwnedFd>) -> Result<Self, Failed> {
         let (secrets, secrets_variable) = place_secrets(names, pipes)
             .map_err(|error| Failed::new("secrets", "their descriptors", error))?;
-        Ok(Self { landlocked: None, calls: None, secrets, secrets_variable })
+        Ok(Self { landlocked: None, calls: None, secrets, secrets_variable, denials: None })
+    }
+
+    /// Whether it holds anything.
+    pub(super) const fn is_closed(&self) -> bool {
+        self.calls.is_some()
     }
 
     /// Has the process of `command` lock itself in as its last act before exec.
@@ -267,7 +277,7 @@ impl Enclosure {
     pub(super) fn lock_in(
         self,
         command: &mut Command,
-        filters: Option<Filters>,
+        filters: Option<&Filters>,
         control: RawFd,
     ) -> io::Result<()> {
         if !self.secrets_variable.is_empty() {
@@ -276,7 +286,7 @@ impl Enclosure {
         let programs = match self.calls {
             Some((profile, sockets)) => filters
                 .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSYS))?
-                .into_programs(profile, sockets),
+                .programs(profile, sockets),
             None => Vec::new(),
         };
         let Self { mut landlocked, secrets, .. } = self;

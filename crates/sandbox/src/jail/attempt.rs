@@ -106,7 +106,7 @@ impl Attempt<'_> {
                         (!self.order.spec.off).then_some(self.order.spec.limits.memory_bytes),
                     ));
                 }
-                Next::Report(Report::Ended(_), _) => {
+                Next::Report(Report::Ended(_) | Report::Denied(_), _) => {
                     return Err(SpawnError::LauncherGone(LauncherGone).into());
                 }
             }

@@ -48,6 +48,9 @@ pub struct JailExit {
     pub out_of_memory: bool,
     /// How each network grant was used.
     pub network: Vec<GrantUse>,
+    /// How many connections and packets it tried to send where no grant leads. Not known where
+    /// there are no network namespaces.
+    pub denied_connects: u64,
 }
 
 impl Jailed {
@@ -94,6 +97,7 @@ impl Jailed {
             out_of_memory |= group.was_out_of_memory();
             group.remove().await;
         }
-        JailExit { status, out_of_memory, network: self.egress.uses() }
+        let denied_connects = self.process.denied();
+        JailExit { status, out_of_memory, network: self.egress.uses(), denied_connects }
     }
 }

@@ -58,7 +58,7 @@ pub enum ControlName {
     NoNewPrivs,
     /// Landlock holds the file system.
     LandlockFs,
-    /// Landlock holds TCP.
+    /// Landlock holds TCP. Only where no network namespace does.
     LandlockNet,
     /// Landlock holds signals and abstract sockets.
     LandlockScopes,

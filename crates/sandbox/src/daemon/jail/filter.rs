@@ -6,6 +6,7 @@
 //!
 //! To refuse another call, add it to the list of its answer.
 
+mod init;
 mod strict;
 
 use std::collections::BTreeMap;
@@ -138,8 +139,10 @@ const NAMESPACES: [libc::c_int; 8] = [
 ];
 
 /// The compiled filters, made once by the launcher, before there is anything to filter.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(in crate::daemon) struct Filters {
+    /// For the jail's own init, which does little once its program runs.
+    init: BpfProgram,
     shared: Vec<BpfProgram>,
     strict: BpfProgram,
     nothing: BpfProgram,
@@ -153,6 +156,7 @@ impl Filters {
         let programs = [foreign_calls(), refused()?, absent()?];
         Some(Self {
             shared: programs.into_iter().filter(|program| !program.is_empty()).collect(),
+            init: init::program()?,
             strict: strict::program()?,
             nothing: refused_sockets(Sockets::Nothing)?,
             unix: refused_sockets(Sockets::Unix)?,
@@ -161,22 +165,20 @@ impl Filters {
     }
 
     /// The filters of a profile, in any order: the strictest answer wins.
-    pub(super) fn into_programs(self, profile: Profile, sockets: Sockets) -> Vec<BpfProgram> {
-        let Self { shared: mut programs, strict, nothing, unix, internet } = self;
-        programs.push(match sockets {
-            Sockets::Nothing => nothing,
-            Sockets::Unix => unix,
-            Sockets::Internet => internet,
-        });
-        if profile == Profile::Strict {
-            programs.push(strict);
-        }
-        programs
+    pub(super) fn programs(&self, profile: Profile, sockets: Sockets) -> Vec<BpfProgram> {
+        let of_sockets = match sockets {
+            Sockets::Nothing => &self.nothing,
+            Sockets::Unix => &self.unix,
+            Sockets::Internet => &self.internet,
+        };
+        let strict = (profile == Profile::Strict).then_some(&self.strict);
+        self.shared.iter().chain([of_sockets]).chain(strict).cloned().collect()
     }
 
-    /// A copy of them.
-    pub(super) fn programs(&self, profile: Profile, sockets: Sockets) -> Vec<BpfProgram> {
-        self.clone().into_programs(profile, sockets)
+    /// Has the calling process, which is a jail's init, make no call any more but those that an
+    /// init needs. It has given up the right to gain rights before.
+    pub(in crate::daemon) fn hold_init(&self) -> Result<(), seccompiler::Error> {
+        seccompiler::apply_filter(&self.init)
     }
 }
 

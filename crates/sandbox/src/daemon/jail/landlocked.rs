@@ -33,7 +33,7 @@ pub(super) struct Landlocked(RulesetCreated);
 
 impl Landlocked {
     /// What this kernel's version holds.
-    pub(super) fn controls(rooted: bool) -> Vec<Control> {
+    pub(super) fn controls(rooted: bool, has_network: bool) -> Vec<Control> {
         let abi = abi();
         let needs = [
             (ControlName::LandlockFs, 1),
@@ -42,6 +42,8 @@ impl Landlocked {
         ];
         needs
             .into_iter()
+            // In a network of its own a program may serve itself, and reaches nobody else.
+            .filter(|(name, _)| !has_network || *name != ControlName::LandlockNet)
             .map(|(name, needed)| match abi {
                 Some(version) if version >= needed => {
                     let unheld = if name == ControlName::LandlockFs && !rooted {
@@ -89,15 +91,17 @@ fn rules(spec: &JailSpec, rooted: bool, has_network: bool) -> Result<RulesetCrea
     let read = AccessFs::from_read(NEWEST);
     let all = AccessFs::from_all(NEWEST);
     let device = read | AccessFs::WriteFile | AccessFs::IoctlDev;
-    let created = Ruleset::default()
-        .handle_access(all)?
-        .handle_access(AccessNet::from_all(NEWEST))?
+    let mut ruleset = Ruleset::default().handle_access(all)?;
+    if !has_network {
+        ruleset = ruleset.handle_access(AccessNet::from_all(NEWEST))?;
+    }
+    let created = ruleset
         .scope(Scope::from_all(NEWEST))?
         .create()?
         .add_rules(path_beneath_rules(readable(spec, rooted), read))?
         .add_rules(path_beneath_rules(writable(spec, rooted), all & !special()))?
         .add_rules(path_beneath_rules(DEVICES.map(|name| Path::new("/dev").join(name)), device))?;
-    let grants = spec.network.grants().iter().filter(|_| has_network || spec.ports_will_do);
+    let grants = spec.network.grants().iter().filter(|_| !has_network && spec.ports_will_do);
     created.add_rules(list_only(spec, rooted))?.add_rules(
         grants.map(|grant| Ok::<_, RulesetError>(NetPort::new(grant.port, AccessNet::ConnectTcp))),
     )

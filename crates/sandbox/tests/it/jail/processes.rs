@@ -4,7 +4,7 @@ use flexcore_sandbox::ExitStatus;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::cage::{Cage, Stage, assert_held};
-use crate::bench::{lines, stat_field, text};
+use crate::bench::{PATIENCE, lines, stat_field, text};
 
 #[tokio::test]
 async fn no_call_that_reaches_past_the_jail_is_carried_out() {
@@ -184,6 +184,31 @@ print('ran', pwd.getpwuid(os.getuid()).pw_name)
         let (printed, exit) = cage.run(&["/usr/bin/python3", "-c", script], cage.spec(), &[]).await;
         assert_eq!(printed, "ran plugin\n", "{stage:?}");
         assert!(exit.status.is_success(), "{stage:?}");
+        cage.assert_clean().await;
+    }
+}
+
+/// Beside what the kernel keeps from it, the init keeps itself from all calls but a few.
+#[tokio::test]
+async fn the_init_of_a_jail_is_held_as_well() {
+    for stage in Stage::all() {
+        let cage = Cage::new(stage).await;
+        let (jailed, said, output) = cage.exhausting(&["clean-up"], cage.spec()).await;
+        assert_eq!(said, "ready");
+        let init = stat_field(jailed.process.pid(), 4);
+        let deadline = std::time::Instant::now() + PATIENCE;
+        // It holds itself a moment after its program began.
+        loop {
+            let status = std::fs::read_to_string(format!("/proc/{init}/status")).unwrap();
+            let has = |line: &str| status.lines().any(|own| own == line);
+            if has("Seccomp:\t2") && has("NoNewPrivs:\t1") && has("CapEff:\t0000000000000000") {
+                break;
+            }
+            assert!(std::time::Instant::now() < deadline, "{stage:?}: {status}");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(jailed.kill().await.status, ExitStatus::Signal(9), "{stage:?}");
+        drop(output);
         cage.assert_clean().await;
     }
 }

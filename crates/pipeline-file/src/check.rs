@@ -6,6 +6,7 @@
 pub(crate) mod parameters;
 pub(crate) mod plugins;
 pub(crate) mod project;
+mod requests;
 pub(crate) mod steps;
 pub(crate) mod templates;
 

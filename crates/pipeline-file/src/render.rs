@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::{
     expression::{Problem, engine, names::names_below},
     layers::{Origin, Settings, Tree, is_from_host},
+    request::{RequestError, StepRequest},
     resolve::{ResolvedPipeline, ResolvedStep, Shared},
     scope::{Context, Scope, Wanted},
     settings::{Reader, RenderedStep, RenderedWork, SettingsError},
@@ -50,6 +51,14 @@ pub enum RenderError {
     /// A template has a value that its key does not take.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// What it asks for means nothing.
+    #[error("{subject} asks for what does not exist: {error}")]
+    Request {
+        /// What asks for it, for a person.
+        subject: String,
+        /// What is wrong.
+        error: RequestError,
+    },
     /// A secret has no value.
     #[error("{subject} cannot start: {reason}")]
     Secret {
@@ -127,14 +136,47 @@ impl ResolvedStep {
         Ok(RenderedStep {
             environment: own.into_iter().collect(),
             timeout: timeout.transpose()?,
+            request: self.request_in(&context)?,
             work,
         })
+    }
+
+    /// What its programs are to be allowed, with every template rendered.
+    ///
+    /// # Errors
+    /// [`RenderError`] if a template has no value, or one that means nothing there.
+    pub fn render_request(&self, scope: &Scope<'_>) -> Result<StepRequest, RenderError> {
+        let parts = [self.capabilities.as_ref(), self.limits.as_ref()];
+        let mut texts = Vec::new();
+        for settings in parts.into_iter().flatten() {
+            collect_texts(&settings.0, &mut texts);
+        }
+        let wanted = Wanted::of(texts);
+        let environment = self.visible_environment(scope, None)?;
+        self.request_in(&self.context(scope, &environment, &wanted)?)
+    }
+
+    fn request_in(&self, context: &minijinja::Value) -> Result<StepRequest, RenderError> {
+        let rendered = |settings: Option<&Settings>, key: &str| match settings {
+            Some(settings) => self.render_tree(&settings.0, key, context),
+            None => Ok(Value::Null),
+        };
+        let capabilities = rendered(self.capabilities.as_ref(), "capabilities")?;
+        let limits = rendered(self.limits.as_ref(), "limits")?;
+        StepRequest::read(&capabilities, &limits)
+            .map_err(|error| RenderError::Request { subject: self.subject(), error })
     }
 
     /// What this step's templates read.
     fn wanted(&self) -> Wanted {
         let mut texts = Vec::new();
-        let parts = [Some(&self.settings), Some(&self.environment), self.timeout.as_ref()];
+        let parts = [
+            Some(&self.settings),
+            Some(&self.environment),
+            self.timeout.as_ref(),
+            self.capabilities.as_ref(),
+            self.limits.as_ref(),
+        ];
         for settings in parts.into_iter().flatten() {
             collect_texts(&settings.0, &mut texts);
         }

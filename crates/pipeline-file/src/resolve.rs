@@ -51,9 +51,9 @@ pub struct ResolvedStep {
     pub environment: Settings,
     /// How long an attempt may take, if that is limited: one value without keys.
     pub timeout: Option<Settings>,
-    /// What its processes may reach, as the file asks. Not enforced by this version.
+    /// What its processes may reach, as the file asks.
     pub capabilities: Option<Settings>,
-    /// What its processes may use, as the file asks. Not enforced by this version.
+    /// What its processes may use, as the file asks.
     pub limits: Option<Settings>,
     /// The native connectors that a sync runs.
     pub(crate) natives: Ends,

@@ -5,6 +5,8 @@ use std::{fmt, path::PathBuf, time::Duration};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::request::StepRequest;
+
 /// The longest line of a sync unless the step says otherwise, in bytes.
 const DEFAULT_MAX_LINE: u64 = 16 << 20;
 /// The longest line that a step may ask for, in bytes.
@@ -17,6 +19,8 @@ pub struct RenderedStep {
     pub environment: Vec<(String, String)>,
     /// How long the attempt may take, if that is limited.
     pub timeout: Option<Duration>,
+    /// What its programs are to be allowed.
+    pub request: StepRequest,
     /// What it does.
     pub work: RenderedWork,
 }

@@ -1,6 +1,6 @@
 //! Steps: exactly one kind, and settings that fit together.
 
-use super::{KIND_KEYS, kinds};
+use super::{KIND_KEYS, kinds, requests};
 use crate::{
     diagnostic::{Code, Diagnostic},
     expression::template::is_template,
@@ -19,7 +19,7 @@ pub(crate) fn check(file: &ParsedFile) -> Vec<Diagnostic> {
         found.extend(check_kind(file, step));
         found.extend(check_command(file, step));
         found.extend(check_max_line(file, step));
-        found.extend(not_enforced(file, step));
+        found.extend(requests::check(file, step));
     }
     found
 }
@@ -70,14 +70,4 @@ fn check_max_line(file: &ParsedFile, step: &Node) -> Option<Diagnostic> {
     (!(1..=MAX_MAX_LINE).contains(&size)).then(|| {
         file.at(Code::IllegalValue, node.position, "`max_line` is at least `1B` and at most `1GiB`")
     })
-}
-
-fn not_enforced(file: &ParsedFile, step: &Node) -> Vec<Diagnostic> {
-    let marked = ["capabilities", "limits"].into_iter().filter_map(|key| step.entry(key));
-    let used = marked.filter(|entry| !entry.value.entries().is_empty());
-    used.map(|entry| {
-        let message = format!("`{}` is accepted, but not enforced yet", entry.key);
-        file.at(Code::NotEnforced, entry.key_position, message).warning()
-    })
-    .collect()
 }

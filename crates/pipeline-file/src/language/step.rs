@@ -45,9 +45,9 @@ pub struct Step {
     pub allow_failure: Option<bool>,
     /// Environment variables, over those of `defaults`.
     pub env: Option<EnvironmentMap>,
-    /// What its processes may reach. Accepted, not enforced yet.
+    /// What its processes may reach beside the project, as far as the operator grants it.
     pub capabilities: Option<Capabilities>,
-    /// What its processes may use. Accepted, not enforced yet.
+    /// What its processes may use at most.
     pub limits: Option<Limits>,
     /// Labels of the nodes that may run it.
     #[schemars(extend("x-not-supported" = true))]
@@ -169,9 +169,9 @@ pub enum RetryError {
 pub struct Capabilities {
     /// Addresses, such as `tcp://db:5432` or `https://api.example.com:443`.
     pub network: Option<Vec<String>>,
-    /// Paths that may be read.
+    /// Files and folders that may be read: from `/`, or relative to the project.
     pub fs_read: Option<Vec<String>>,
-    /// Paths that may be written.
+    /// Files and folders that may be written: from `/`, or relative to the project.
     pub fs_write: Option<Vec<String>>,
     /// Names of the host's environment variables.
     pub env: Option<Vec<String>>,
@@ -197,6 +197,6 @@ pub struct Limits {
     pub pids: Option<Templated<u32>>,
     /// How many open files in each process.
     pub nofile: Option<Templated<u32>>,
-    /// Space in the step's work folder.
+    /// Space in the private `/tmp` of each of its programs.
     pub disk: Option<Templated<SizeText>>,
 }

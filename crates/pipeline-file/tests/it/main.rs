@@ -8,5 +8,6 @@ mod merge;
 mod parameters;
 mod properties;
 mod render;
+mod requests;
 mod schemas;
 mod support;

@@ -57,7 +57,7 @@ fn resolved(name: &str) -> ResolvedPipeline {
 fn sync(pipeline: &ResolvedPipeline) -> SyncSettings {
     match pipeline.steps[0].render(&scope()).unwrap().work {
         RenderedWork::Sync(sync) => *sync,
-        RenderedWork::Command(_) => panic!("a sync"),
+        RenderedWork::Command(_) | RenderedWork::Plugin(_) => panic!("a sync"),
     }
 }
 

@@ -62,7 +62,7 @@ pub use log_copy::{
     read_batch,
 };
 pub use pipeline::save_pipeline;
-pub use plugin::{BuiltInPlugin, PluginBounds, PluginPorts};
+pub use plugin::{BuiltInPlugin, PluginBounds, PluginPorts, log_of_call};
 pub use projection::{ProjectionError, Projector};
 pub use repository::SnapshotPolicy;
 pub use runner::{RunError, RunObserver, Runner, RunnerOptions};

@@ -23,6 +23,7 @@ mod view;
 mod watch;
 
 pub(crate) use call::{Wish, accepts_config};
+pub use execute::log_of_call;
 pub(crate) use find::Asker;
 pub(crate) use lifecycle::PluginLifecycle;
 pub use ports::{BuiltInPlugin, PluginBounds, PluginPorts};

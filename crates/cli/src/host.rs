@@ -31,6 +31,11 @@ pub trait Host: Send + Sync {
     /// The native connectors.
     fn connectors(&self) -> Vec<ConnectorDescription>;
 
+    /// The plugins that come with FlexCore.
+    fn built_in_plugins(&self) -> Vec<BuiltInDescription> {
+        vec![]
+    }
+
     /// Runs a native connector as the Singer program that it is, on the standard streams of this
     /// process. Blocks until its end.
     fn run_connector(&self, name: &str, arguments: Vec<OsString>) -> ExitCode;
@@ -113,6 +118,19 @@ pub struct ConnectorDescription {
     pub name: &'static str,
     /// What it does, in one sentence.
     pub description: &'static str,
+}
+
+/// What a plugin that comes with FlexCore is, for a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltInDescription {
+    /// Its name.
+    pub name: String,
+    /// How it is run.
+    pub kind: String,
+    /// Its version.
+    pub version: String,
+    /// What it does, in one sentence.
+    pub description: String,
 }
 
 /// A project and the store that belongs to it.

@@ -44,7 +44,7 @@ mod verb;
 pub use arguments::{Cli, parse};
 pub use exit::Exit;
 pub use host::{
-    CloseStore, ConnectorDescription, Host, HostError, HostErrorKind, Place, Reader, Transfer,
+    BuiltInDescription, CloseStore, ConnectorDescription, Host, HostError, HostErrorKind, Place, Reader, Transfer,
     TransferEnd, Writer,
 };
 pub use note_file::append_note;

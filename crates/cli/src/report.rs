@@ -2,7 +2,7 @@
 //!
 //! They are part of the interface of `--output json` as the types of `api` are.
 
-use flexcore_api::{AttemptErrorView, BookmarkView, Written};
+use flexcore_api::{AttemptErrorView, BookmarkView, PluginCallView, Written};
 use flexcore_pipeline_file::{Diagnostic, ParameterInfo, SettingsEntry};
 use serde::Serialize;
 use serde_json::Value;
@@ -220,11 +220,49 @@ pub(crate) struct InitReport {
     pub(crate) files: Vec<&'static str>,
 }
 
-/// A plugin that comes with FlexCore.
+/// A plugin or a connector.
 #[derive(Debug, Serialize)]
 pub(crate) struct PluginReport {
     /// Its name.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
+    /// How it is run: a plugin's kind, or `connector`.
+    pub(crate) kind: String,
+    /// Its version, as its author counts.
+    pub(crate) version: Option<String>,
+    /// Where it stands, if it is registered.
+    pub(crate) status: Option<String>,
+    /// Whether it comes with FlexCore.
+    pub(crate) built_in: bool,
     /// What it does.
-    pub(crate) description: &'static str,
+    pub(crate) description: Option<String>,
+}
+
+/// Something that was done to a plugin.
+#[derive(Debug, Serialize)]
+pub(crate) struct Done {
+    /// What, in a sentence.
+    pub(crate) done: String,
+    /// What was written down.
+    #[serde(flatten)]
+    pub(crate) written: Written,
+}
+
+/// What a call by hand wrote.
+#[derive(Debug, Serialize)]
+pub(crate) struct PluginLogReport {
+    /// The call.
+    pub(crate) call: PluginCallView,
+    /// The lines.
+    pub(crate) lines: Vec<PluginLogLine>,
+}
+
+/// One line of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct PluginLogLine {
+    /// When it was read (RFC 3339).
+    pub(crate) time: String,
+    /// Where it came from.
+    pub(crate) source: String,
+    /// Its text.
+    pub(crate) line: String,
 }

@@ -35,7 +35,11 @@ pub(crate) use log::{error_report_text, log_heading, log_line_text};
 pub(crate) use mermaid::mermaid;
 pub(crate) use pipeline::{pipeline_page_text, pipeline_text};
 pub(crate) use plan::plan_text;
-pub(crate) use plugin::{plugin_page_text, plugin_text};
+pub(crate) use plugin::{
+    plugin_calls_text, plugin_executed_text, plugin_initialized_text, plugin_list_text,
+    plugin_log_text, plugin_page_text, plugin_registered_text, plugin_schema_text, plugin_text,
+    plugin_validated_text,
+};
 pub(crate) use quantity::{bytes_text, count_text, duration_text};
 pub(crate) use replay::{aggregate_text, log_copied_text, views_rebuilt_text};
 pub(crate) use store::{store_migration_text, store_status_text};

@@ -10,9 +10,9 @@ use std::{
 
 use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, ErrorBody};
-use flexcore_app::{DiscoverPorts, Discovery, RunnerOptions, discover};
+use flexcore_app::{BuiltInPlugin, DiscoverPorts, Discovery, RunnerOptions, discover};
 use flexcore_cli::{
-    ConnectorDescription, DatabaseUrl, Host, HostError, HostErrorKind, Place, Reader,
+    BuiltInDescription, ConnectorDescription, DatabaseUrl, Host, HostError, HostErrorKind, Place, Reader,
     StoreMigration, StoreStatus, Transfer, TransferEnd, Writer,
 };
 use flexcore_ports::{Ids, LogVerifier};
@@ -25,7 +25,7 @@ use crate::{
     control::{self, Answer, Request},
     lease,
     paths::StatePaths,
-    reader, sandbox, store, transfer, writer,
+    plugins, reader, sandbox, store, transfer, writer,
 };
 
 /// How long the processes of an attempt may take to end after they were asked to: a target that
@@ -70,6 +70,10 @@ impl BinaryHost {
             grace: GRACE,
             lease_ttl: lease::ttl(&self.environment_of(place))?,
         })
+    }
+
+    pub(crate) fn executable(&self) -> &Path {
+        &self.executable
     }
 
     pub(crate) fn sync_options(&self) -> SyncOptions {
@@ -125,6 +129,16 @@ impl Host for BinaryHost {
             Some(ConnectorDescription { name, description: about.description })
         };
         flexcore_connectors::names().filter_map(describe).collect()
+    }
+
+    fn built_in_plugins(&self) -> Vec<BuiltInDescription> {
+        let describe = |plugin: BuiltInPlugin| BuiltInDescription {
+            name: plugin.manifest.name.clone(),
+            kind: plugin.manifest.kind.as_str().to_owned(),
+            version: plugin.manifest.version.clone(),
+            description: plugin.manifest.description.clone().unwrap_or_default(),
+        };
+        plugins::built_in(&self.executable).into_iter().map(describe).collect()
     }
 
     fn run_connector(&self, name: &str, arguments: Vec<OsString>) -> ExitCode {

@@ -1,17 +1,20 @@
 //! The one binary: configuration, wiring and lifecycle.
 //!
-//! Three programs in one file, told apart by their first arguments: the launcher (see `sandbox`), a
-//! native connector (`plugin run NAME --`), and everything else, the command line. Adapters are
+//! Several programs in one file, told apart by their first arguments: the launcher (see `sandbox`), a
+//! native connector (`plugin run NAME --`), a plugin of FlexCore's own (`plugin-serve NAME`), and
+//! everything else, the command line. Adapters are
 //! named here and nowhere else.
 
 mod checkpoints;
 mod clock;
 mod control;
+mod grants;
 mod host;
 mod lease;
 mod logging;
 mod node;
 mod paths;
+mod plugins;
 mod reader;
 mod sandbox;
 mod store;
@@ -31,6 +34,10 @@ fn main() -> ExitCode {
     // A connector is spawned for every sync: it starts without a runtime and its threads.
     if let Some((name, arguments)) = connector_of(&arguments) {
         return host::run_connector(&name, arguments);
+    }
+    // A plugin of ours is started again and again too.
+    if let Some(name) = served_plugin(&arguments) {
+        return flexcore_processors::serve(&name);
     }
     let mut terminal = Terminal::of_process();
     let cli = match flexcore_cli::parse(&arguments, &mut terminal) {
@@ -60,6 +67,14 @@ fn connector_of(arguments: &[OsString]) -> Option<(String, Vec<OsString>)> {
         return None;
     }
     Some((name.to_str()?.to_owned(), rest[1..].to_vec()))
+}
+
+/// `plugin-serve NAME`, if that is what the arguments say.
+fn served_plugin(arguments: &[OsString]) -> Option<String> {
+    match arguments {
+        [_, verb, name] if verb == plugins::SERVE => Some(name.to_str()?.to_owned()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

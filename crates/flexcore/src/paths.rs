@@ -33,6 +33,14 @@ impl StatePaths {
         self.folder.join("node")
     }
 
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.folder.join("plugins")
+    }
+
+    pub(crate) fn trusted_keys(&self) -> PathBuf {
+        self.folder.join("trusted-keys")
+    }
+
     pub(crate) fn launcher_lock(&self) -> PathBuf {
         self.folder.join("launcher.lock")
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flexcore_app::{QueryBus, Services, Unobserved};
 use flexcore_cli::{HostError, Place, Reader};
 
-use crate::{host::BinaryHost, paths::StatePaths, store, writer::Parts};
+use crate::{host::BinaryHost, paths::StatePaths, plugins, store, writer::Parts};
 
 pub(crate) async fn open(host: &BinaryHost, place: &Place) -> Result<Reader, HostError> {
     let paths = StatePaths::new(&place.state_folder);
@@ -17,7 +17,8 @@ pub(crate) async fn open(host: &BinaryHost, place: &Place) -> Result<Reader, Hos
     } else {
         Services::reading(parts.ports)
     };
-    let services = Arc::new(services);
+    let ports = plugins::for_reading(&paths, place, host.executable(), &environment);
+    let services = Arc::new(services.with_plugins(ports));
     let queries = QueryBus::new(Arc::clone(&services), Arc::new(Unobserved));
     Ok(Reader { services, queries })
 }

@@ -26,6 +26,7 @@ use crate::{
     host::{BinaryHost, failed},
     lease::LauncherDeadline,
     paths::StatePaths,
+    plugins::{PluginSetting, Plugins},
     sandbox,
     store::{self, OpenStore},
 };
@@ -55,10 +56,21 @@ pub(crate) async fn open(
     if let Err(error) = artifacts.remove_unfinished() {
         tracing::warn!(%error, "unfinished artifacts are left behind");
     }
-    let services = Arc::new(Services::writing(parts.ports));
+    let jailer = sandbox::jailer(&launcher);
+    let plugins = Plugins::new(PluginSetting {
+        paths: &paths,
+        place,
+        executable: &options.executable,
+        environment: &environment,
+        secrets: Arc::clone(&parts.ports.secrets),
+        jailer: Arc::clone(&jailer),
+        policy: policy.clone(),
+    })
+    .map_err(|error| failed(format!("there is no place for the sockets of plugins: {error}")))?;
+    let services = Services::writing(parts.ports).with_plugins(plugins.ports.clone());
+    let services = Arc::new(services);
     let commands = CommandBus::new(Arc::clone(&services), Arc::new(Unobserved));
     let queries = QueryBus::new(Arc::clone(&services), Arc::new(Unobserved));
-    let jailer = sandbox::jailer(&launcher);
     let jailer = sandbox::project_jailer(jailer, policy, &environment);
     let runner = Runner::new(
         Arc::clone(&services),
@@ -75,7 +87,8 @@ pub(crate) async fn open(
         RunningCheckpoints::start(settings, events, &launcher, &environment)
     });
     let (logs, work) = (parts.logs, paths.work());
-    let closing = Closing { store, launcher, control, projection, checkpoints, logs, work };
+    let closing =
+        Closing { store, launcher, plugins, control, projection, checkpoints, logs, work };
     Ok(Writer { services, commands, queries, runner, closing: Box::new(closing) })
 }
 
@@ -180,6 +193,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 struct Closing {
     store: OpenStore,
     launcher: Launcher,
+    plugins: Plugins,
     control: ControlServer,
     projection: JoinHandle<()>,
     checkpoints: Option<RunningCheckpoints>,
@@ -190,7 +204,7 @@ struct Closing {
 #[async_trait]
 impl CloseStore for Closing {
     async fn close(self: Box<Self>) -> Result<(), HostError> {
-        let Self { store, launcher, control, projection, checkpoints, logs, work } = *self;
+        let Self { store, launcher, plugins, control, projection, checkpoints, logs, work } = *self;
         drop(control);
         projection.abort();
         // It was aborted or has ended; either way it holds the store no longer.
@@ -204,6 +218,7 @@ impl CloseStore for Closing {
         if let Some(checkpoints) = checkpoints {
             checkpoints.finish().await;
         }
+        plugins.close().await;
         launcher.shut_down().await;
         clear(&work);
         logs.flush();

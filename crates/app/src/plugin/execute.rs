@@ -27,7 +27,7 @@ use crate::{
 const LOG_STEP: &str = "call";
 
 /// Where the log of a call by hand lies: where that of an execution with the same number would.
-pub(crate) fn log_of_call(call: PluginCallId) -> (ExecutionId, StepId, u32) {
+pub fn log_of_call(call: PluginCallId) -> (ExecutionId, StepId, u32) {
     (ExecutionId(call.0), LOG_STEP.parse().expect("it is a legal step id"), 1)
 }
 

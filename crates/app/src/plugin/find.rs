@@ -8,7 +8,8 @@ use flexcore_domain::{
 };
 use flexcore_eventsourcing::Hash;
 use flexcore_plugin_protocol::{
-    Capabilities, CapabilityRequest, ContentDigest, Effective, Limits, Manifest, Refusal, Requests,
+    Capabilities, CapabilityRequest, ContentDigest, Effective, Grants, Limits, Manifest, Refusal,
+    Requests,
     Subject, effective, grant_lines,
 };
 use flexcore_ports::{CallablePlugin, PluginError, StoredPlugin};
@@ -63,7 +64,7 @@ impl FoundPlugin {
             manifest: Arc::clone(&plugin.manifest),
             manifest_text: plugin.manifest_text.clone(),
             digest: plugin.digest(),
-            folder: None,
+            folder: plugin.folder.clone(),
             config_schema: plugin.config_schema.clone(),
             signed_by: None,
             aggregate,
@@ -102,6 +103,18 @@ impl FoundPlugin {
             effective,
             tenant: tenant.to_owned(),
         }
+    }
+
+    /// What it asks for. Which servers one of FlexCore's own talks to is a matter of its settings,
+    /// so it asks for what it was granted, and for what the step wants for it.
+    fn asked(&self, grants: &Grants, subject: &Subject, asker: Asker<'_>) -> Capabilities {
+        let of_manifest = &self.manifest.capabilities;
+        if !self.is_built_in {
+            return of_manifest.clone();
+        }
+        let (granted, _) = grants.of(subject);
+        let with_grants = of_manifest.union(&granted);
+        asker.request.map_or(with_grants.clone(), |(step, _)| with_grants.union(&step.asked))
     }
 
     fn subject(&self, asker: Asker<'_>) -> Subject {
@@ -200,11 +213,13 @@ impl Services {
     ) -> Result<Effective, UseCaseError> {
         let ports = &self.plugins()?.ports;
         let grants = ports.grants.grants().map_err(|error| refused(error.code, error.message))?;
+        let subject = found.subject(asker);
+        let asked = found.asked(&grants, &subject, asker);
         let requests = Requests {
-            manifest: Some((&found.manifest.capabilities, &found.manifest.limits)),
+            manifest: Some((&asked, &found.manifest.limits)),
             step: asker.request,
         };
-        let mut effective = effective(requests, &grants, &found.subject(asker));
+        let mut effective = effective(requests, &grants, &subject);
         let root = ports.project_root.to_string_lossy();
         effective.capabilities = effective.capabilities.in_project(&root).map_err(|error| {
             let name = &found.manifest.name;

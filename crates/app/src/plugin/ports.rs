@@ -55,6 +55,8 @@ pub struct BuiltInPlugin {
     pub manifest_text: String,
     /// The JSON Schema of its settings.
     pub config_schema: Option<Value>,
+    /// Where its program lies.
+    pub folder: Option<PathBuf>,
 }
 
 impl BuiltInPlugin {

@@ -1,6 +1,8 @@
-//! Plugins that pipelines name or syncs have used.
+//! Plugins: those that can be called, those that were used, and what their calls came to.
 
-use flexcore_api::{PluginPage, PluginView};
+mod call;
+
+use flexcore_api::{PluginPage, PluginRegistered, PluginView, RegisteredView};
 
 use super::{
     Align, Style, Table,
@@ -9,6 +11,60 @@ use super::{
     execution::{more, time_text},
     printable,
 };
+use crate::report::PluginReport;
+
+pub(crate) use call::{
+    plugin_calls_text, plugin_executed_text, plugin_initialized_text, plugin_log_text,
+    plugin_schema_text, plugin_validated_text,
+};
+
+/// What can be called and run.
+pub(crate) fn plugin_list_text(plugins: &[PluginReport], style: Style) -> String {
+    let mut table = Table::new([
+        ("plugin", Align::Left),
+        ("what it does", Align::Left),
+        ("kind", Align::Left),
+        ("version", Align::Left),
+        ("status", Align::Left),
+    ]);
+    for plugin in plugins {
+        table.row([
+            plugin.name.clone(),
+            plugin.description.clone().unwrap_or_default(),
+            plugin.kind.clone(),
+            plugin.version.clone().unwrap_or_default(),
+            plugin.status.clone().unwrap_or_default(),
+        ]);
+    }
+    table.text(style)
+}
+
+/// What registering a plugin came to.
+pub(crate) fn plugin_registered_text(registered: &PluginRegistered, style: Style) -> String {
+    let mut text = Text::default();
+    let what = if registered.changed { "is registered" } else { "was registered before" };
+    let PluginRegistered { name, version, .. } = registered;
+    text.line(format!("{} {version} {what}", style.bold(name)));
+    text.fact(style, "kind", &registered.kind);
+    text.fact(style, "sha256", &registered.sha256);
+    if let Some(key) = &registered.signed_by {
+        text.fact(style, "signed by", key);
+    }
+    for granted in &registered.granted {
+        text.fact(style, "may", granted);
+    }
+    for missing in &registered.missing {
+        text.fact(style, "may not", style.yellow(missing));
+    }
+    if !registered.grant_lines.is_empty() {
+        text.line(
+            "It is not called before it has what it asks for. To grant it, add to grants.toml:",
+        );
+        text.line("");
+        text.push(&registered.grant_lines);
+    }
+    text.finish()
+}
 
 /// A page of plugins.
 pub(crate) fn plugin_page_text(page: &PluginPage, style: Style) -> String {
@@ -54,7 +110,42 @@ pub(crate) fn plugin_text(view: &PluginView, style: Style) -> String {
     if let Some(error) = &view.last_error {
         text.fact(style, "last error", style.red(printable(error)));
     }
+    if let Some(registered) = &view.registered {
+        registered_text(&mut text, registered, style);
+    }
     text.finish()
+}
+
+fn registered_text(text: &mut Text, registered: &RegisteredView, style: Style) {
+    let status = match (registered.status.as_str(), &registered.reason) {
+        (status, None) => status.to_owned(),
+        (status, Some(reason)) => style.yellow(format!("{status}: {}", printable(reason))),
+    };
+    text.fact(style, "status", status);
+    let built_in = if registered.built_in { ", comes with FlexCore" } else { "" };
+    text.fact(style, "version", format!("{}{built_in}", registered.version));
+    text.fact(style, "kind", format!("{}, {}", registered.kind, registered.plugin_type));
+    text.fact(style, "sha256", &registered.sha256);
+    if let Some(key) = &registered.signed_by {
+        text.fact(style, "signed by", key);
+    }
+    for capability in &registered.effective {
+        text.fact(style, "may", capability);
+    }
+    for capability in &registered.requested {
+        if !registered.effective.contains(capability) {
+            text.fact(style, "may not", style.yellow(capability));
+        }
+    }
+    let calls = registered.calls;
+    if calls.started > 0 {
+        let denied = match calls.denied {
+            0 => String::new(),
+            denied => format!(", {} uses of capabilities refused", count_text(denied)),
+        };
+        let (started, failed) = (count_text(calls.started), count_text(calls.failed));
+        text.fact(style, "by hand", format!("{started} calls, {failed} failed{denied}"));
+    }
 }
 
 #[cfg(test)]

@@ -1,27 +1,49 @@
-//! `flexcore plugin list|used|show|run`
+//! `flexcore plugin …`
+
+mod call;
+mod list;
+mod logs;
+mod manage;
 
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::Subcommand;
-use flexcore_api::{GetPlugin, ListActivePlugins, PluginPage};
-
-use crate::{
-    ConnectorDescription, Exit,
-    failure::Failure,
-    report::PluginReport,
-    session::Session,
-    text::{Align, Table, plugin_page_text, plugin_text},
+use flexcore_api::{
+    DisablePlugin, EnablePlugin, GetPlugin, InitializePlugin, ListActivePlugins, ListPluginCalls,
+    UnregisterPlugin,
 };
+
+use crate::{failure::Failure, session::Session};
 
 /// Verbs of plugins.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginVerb {
-    /// List the connectors that come with FlexCore
+    /// List what can be called and run: registered plugins, those of FlexCore's own, connectors
     List,
-    /// List the taps and targets that pipelines name or syncs have used
+    /// List plugins with how often steps and calls used them
     Used(ListActivePlugins),
-    /// Show how often a tap or target was used, and how it failed last
+    /// Show one plugin: where it stands, what it may do, how often it was used
     Show(GetPlugin),
+    /// Take a plugin in, or another version of one
+    Register(manage::RegisterArguments),
+    /// Forget a plugin; its history stays in the log
+    Unregister(UnregisterPlugin),
+    /// Let nobody call a plugin
+    Disable(DisablePlugin),
+    /// Let a plugin be called again that was disabled or is in quarantine
+    Enable(EnablePlugin),
+    /// Start a plugin and ask whether it is well
+    Initialize(InitializePlugin),
+    /// Call a plugin by hand
+    Execute(call::ExecuteArguments),
+    /// Check settings by a plugin's schema, and in its own eyes
+    Validate(call::ValidateArguments),
+    /// Show the JSON Schemas of a plugin
+    Schema(call::SchemaArguments),
+    /// List the calls of a plugin by hand
+    Calls(ListPluginCalls),
+    /// Show what a call by hand wrote
+    Logs(logs::LogsArguments),
     /// Run a connector by hand, as the Singer program that it is; the exit code is its own
     Run {
         /// The connector, for example tap-csv
@@ -35,43 +57,24 @@ pub(crate) enum PluginVerb {
 impl PluginVerb {
     /// A connector is a program of its own: it takes the streams, and its exit code counts.
     pub(super) async fn execute(self, session: &Session<'_>) -> Result<ExitCode, Failure> {
-        match self {
-            Self::List => list(session).map(ExitCode::from),
-            Self::Used(query) => used(session, query).await.map(ExitCode::from),
-            Self::Show(query) => show(session, query).await.map(ExitCode::from),
-            Self::Run { name, arguments } => Ok(session.host.run_connector(&name, arguments)),
-        }
+        let exit = match self {
+            Self::Run { name, arguments } => {
+                return Ok(session.host.run_connector(&name, arguments));
+            }
+            Self::List => list::list(session).await,
+            Self::Used(query) => list::used(session, query).await,
+            Self::Show(query) => list::show(session, query).await,
+            Self::Register(arguments) => arguments.execute(session).await,
+            Self::Unregister(command) => manage::unregister(session, command).await,
+            Self::Disable(command) => manage::disable(session, command).await,
+            Self::Enable(command) => manage::enable(session, command).await,
+            Self::Initialize(command) => call::initialize(session, command).await,
+            Self::Execute(arguments) => arguments.execute(session).await,
+            Self::Validate(arguments) => arguments.execute(session).await,
+            Self::Schema(arguments) => arguments.execute(session).await,
+            Self::Calls(query) => logs::calls(session, query).await,
+            Self::Logs(arguments) => arguments.execute(session).await,
+        };
+        exit.map(ExitCode::from)
     }
-}
-
-async fn used(session: &Session<'_>, query: ListActivePlugins) -> Result<Exit, Failure> {
-    let page = match session.read_if_there(&session.here()?.place).await? {
-        Some(reader) => session.ask(&reader, query).await?,
-        None => PluginPage { items: vec![], next: None },
-    };
-    session.output.result(&page, plugin_page_text)?;
-    Ok(Exit::Completed)
-}
-
-async fn show(session: &Session<'_>, query: GetPlugin) -> Result<Exit, Failure> {
-    let reader = session.host.read(&session.here()?.place).await?;
-    let view = session.ask(&reader, query).await?;
-    session.output.result(&view, plugin_text)?;
-    Ok(Exit::Completed)
-}
-
-fn list(session: &Session<'_>) -> Result<Exit, Failure> {
-    let report = |connector: ConnectorDescription| PluginReport {
-        name: connector.name,
-        description: connector.description,
-    };
-    let plugins: Vec<PluginReport> = session.host.connectors().into_iter().map(report).collect();
-    session.output.result(&plugins, |plugins, style| {
-        let mut table = Table::new([("plugin", Align::Left), ("what it does", Align::Left)]);
-        for plugin in plugins {
-            table.row([plugin.name, plugin.description]);
-        }
-        table.text(style)
-    })?;
-    Ok(Exit::Completed)
 }

@@ -1,0 +1,151 @@
+//! Wiring of plugins: who calls which kind, where their files are, what comes with FlexCore.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use flexcore_app::{BuiltInPlugin, PluginBounds, PluginPorts};
+use flexcore_cli::Place;
+use flexcore_plugin_http::{HttpHost, HttpOptions};
+use flexcore_plugin_process::{ProcessHost, ProcessOptions};
+use flexcore_plugin_protocol::{Manifest, PluginKind};
+use flexcore_plugin_store::{FolderPluginStore, StoreOptions};
+use flexcore_ports::{Ids as _, PluginHost, PluginStore, Secrets};
+use flexcore_sandbox::{Jailer, SandboxPolicy};
+
+use crate::{clock::RandomIds, grants::GrantsFile, paths::StatePaths, sandbox};
+
+/// The hidden verb by which this program serves one of its own plugins.
+pub(crate) const SERVE: &str = "plugin-serve";
+
+/// What plugins are called with, and what has to be let go of at the end.
+pub(crate) struct Plugins {
+    pub(crate) ports: PluginPorts,
+    processes: Arc<ProcessHost>,
+    run_folder: RunFolder,
+}
+
+/// What decides how plugins are called.
+pub(crate) struct PluginSetting<'a> {
+    pub(crate) paths: &'a StatePaths,
+    pub(crate) place: &'a Place,
+    pub(crate) executable: &'a Path,
+    pub(crate) environment: &'a BTreeMap<String, String>,
+    pub(crate) secrets: Arc<dyn Secrets>,
+    pub(crate) jailer: Arc<Jailer>,
+    pub(crate) policy: SandboxPolicy,
+}
+
+impl Plugins {
+    pub(crate) fn new(setting: PluginSetting<'_>) -> io::Result<Self> {
+        let run_folder = RunFolder::make(setting.environment)?;
+        let mut options = ProcessOptions::new(run_folder.0.join("plugins"));
+        options.policy = setting.policy.clone();
+        options.hidden = sandbox::hidden_folders(setting.place);
+        options.environment = variables(setting.environment);
+        let processes = Arc::new(ProcessHost::new(setting.jailer, options));
+        let services = HttpHost::new(HttpOptions::new(setting.secrets));
+        let hosts: [(PluginKind, Arc<dyn PluginHost>); 2] = [
+            (PluginKind::Process, Arc::clone(&processes) as Arc<dyn PluginHost>),
+            (PluginKind::Http, Arc::new(services)),
+        ];
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let ports = PluginPorts {
+            store: store(setting.paths),
+            hosts: hosts.into(),
+            built_in: built_in(setting.executable),
+            grants: Arc::new(GrantsFile::of(setting.environment, setting.paths.folder())),
+            project_root: setting.place.project.root.clone(),
+            bounds: PluginBounds::of_processors(processors),
+        };
+        Ok(Self { ports, processes, run_folder })
+    }
+
+    /// Ends every process. No call is running any more.
+    pub(crate) async fn close(self) {
+        let Self { ports, processes, run_folder } = self;
+        drop(ports);
+        processes.close().await;
+        drop(run_folder);
+    }
+}
+
+/// For a process that looks at plugins and calls none.
+pub(crate) fn for_reading(
+    paths: &StatePaths,
+    place: &Place,
+    executable: &Path,
+    environment: &BTreeMap<String, String>,
+) -> PluginPorts {
+    PluginPorts {
+        store: store(paths),
+        hosts: BTreeMap::new(),
+        built_in: built_in(executable),
+        grants: Arc::new(GrantsFile::of(environment, paths.folder())),
+        project_root: place.project.root.clone(),
+        bounds: PluginBounds::of_processors(1),
+    }
+}
+
+/// The files of plugins on this node.
+pub(crate) fn store(paths: &StatePaths) -> Arc<dyn PluginStore> {
+    let (root, keys) = (paths.plugins(), paths.trusted_keys());
+    Arc::new(FolderPluginStore::new(root, keys, StoreOptions::default()))
+}
+
+/// The plugins that this program serves itself.
+pub(crate) fn built_in(executable: &Path) -> Vec<BuiltInPlugin> {
+    let one = |name: &&str| {
+        let manifest_text = flexcore_processors::manifest_text(name, executable)?;
+        let manifest = match Manifest::parse(name, &manifest_text) {
+            Ok(manifest) => Arc::new(manifest),
+            Err(problems) => {
+                // A path that no manifest can hold: the program has to lie elsewhere.
+                tracing::warn!(plugin = name, %problems, "a plugin of FlexCore's own is not there");
+                return None;
+            }
+        };
+        let config_schema = flexcore_processors::config_schema(name);
+        let folder = executable.parent().map(Path::to_owned);
+        Some(BuiltInPlugin { manifest, manifest_text, config_schema, folder })
+    };
+    flexcore_processors::names().iter().filter_map(one).collect()
+}
+
+/// What a plugin may be granted of the environment.
+fn variables(
+    environment: &BTreeMap<String, String>,
+) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    environment.iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// A private folder with a short path for what lives no longer than this process: a socket's path
+/// has about a hundred bytes.
+struct RunFolder(PathBuf);
+
+impl RunFolder {
+    fn make(environment: &BTreeMap<String, String>) -> io::Result<Self> {
+        let named = environment.get("XDG_RUNTIME_DIR").filter(|folder| is_short_folder(folder));
+        let base = named.map_or("/tmp", String::as_str);
+        let id = RandomIds.next().simple().to_string();
+        // The end of an id is chance; its beginning is the time.
+        let folder = Path::new(base).join(format!("flexcore-{}", &id[20..]));
+        rustix::fs::mkdir(&folder, rustix::fs::Mode::RWXU)?;
+        Ok(Self(folder))
+    }
+}
+
+fn is_short_folder(path: &String) -> bool {
+    path.starts_with('/') && path.len() <= 30 && Path::new(path).is_dir()
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::debug!(folder = %self.0.display(), %error, "a run folder is left behind");
+        }
+    }
+}

@@ -283,11 +283,12 @@ impl Enclosure {
         if !self.secrets_variable.is_empty() {
             command.env(SECRETS_VARIABLE, OsString::from(&self.secrets_variable));
         }
-        let programs = match self.calls {
-            Some((profile, sockets)) => filters
-                .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSYS))?
-                .programs(profile, sockets),
-            None => Vec::new(),
+        let absent = || io::Error::from_raw_os_error(libc::ENOSYS);
+        let program = match self.calls {
+            Some((profile, sockets)) => {
+                Some(filters.ok_or_else(absent)?.program(profile, sockets).clone())
+            }
+            None => None,
         };
         let Self { mut landlocked, secrets, .. } = self;
         let lock_in = move || -> io::Result<()> {
@@ -300,7 +301,7 @@ impl Enclosure {
                 let _ = channel::send(control, &failed.encode(), &[]);
                 error
             };
-            last_steps(landlocked.take(), &secrets, &programs).map_err(told)
+            last_steps(landlocked.take(), &secrets, program.as_ref()).map_err(told)
         };
         // SAFETY: the init has one thread, so the child may do what any process may.
         unsafe { command.pre_exec(lock_in) };
@@ -311,7 +312,7 @@ impl Enclosure {
 fn last_steps(
     landlocked: Option<Landlocked>,
     secrets: &[OwnedFd],
-    programs: &[seccompiler::BpfProgram],
+    program: Option<&seccompiler::BpfProgram>,
 ) -> Result<(), Failed> {
     // Giving up rights has cleared it, and in a namespace the init's death is enough; this is the
     // second lock on that door.
@@ -325,7 +326,7 @@ fn last_steps(
     if let Some(landlocked) = landlocked {
         landlocked.enforce().map_err(|what| Failed::new("landlock", what, Errno::PERM))?;
     }
-    for program in programs {
+    if let Some(program) = program {
         seccompiler::apply_filter(program)
             .map_err(|error| Failed::new("seccomp", error.to_string(), Errno::PERM))?;
     }

@@ -1,21 +1,22 @@
 //! The filters of system calls.
 //!
-//! A filter has one answer for what it matches, so there is one filter for each answer; the kernel
-//! asks them all and the strictest wins. They list what is refused: a list of what is allowed would
-//! break with every new C library, and programs fall back from a refused call to an older one.
+//! They list what is refused: a list of what is allowed would break with every new C library, and
+//! programs fall back from a refused call to an older one. Only the strict profile, and the jail's own
+//! init, have a list of what is allowed. Each process gets one program with all answers.
 //!
 //! To refuse another call, add it to the list of its answer.
 
 mod init;
+mod lists;
+mod program;
 mod strict;
 
-use std::collections::BTreeMap;
+use seccompiler::BpfProgram;
 
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, sock_filter,
+use self::{
+    lists::{ABSENT, NAMESPACES, NEVER, SYS_FCHMODAT2},
+    program::{Condition, Verdict, Verdicts, assemble},
 };
-
 use crate::jail::{
     report::{Control, ControlName},
     spec::Profile,
@@ -32,119 +33,18 @@ pub(super) enum Sockets {
     Internet,
 }
 
-/// Refused with EPERM, whatever the arguments.
-const NEVER: &[libc::c_long] = &[
-    // Other processes.
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_process_madvise,
-    libc::SYS_kcmp,
-    libc::SYS_pidfd_getfd,
-    // Mounts and namespaces.
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_pivot_root,
-    libc::SYS_chroot,
-    libc::SYS_open_tree,
-    libc::SYS_move_mount,
-    libc::SYS_fsopen,
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fspick,
-    libc::SYS_mount_setattr,
-    libc::SYS_unshare,
-    libc::SYS_setns,
-    // Wide doors into the kernel.
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_userfaultfd,
-    libc::SYS_keyctl,
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_kexec_load,
-    libc::SYS_lookup_dcookie,
-    // The machine.
-    libc::SYS_reboot,
-    libc::SYS_swapon,
-    libc::SYS_swapoff,
-    libc::SYS_acct,
-    libc::SYS_quotactl,
-    libc::SYS_quotactl_fd,
-    libc::SYS_clock_settime,
-    libc::SYS_settimeofday,
-    libc::SYS_adjtimex,
-    libc::SYS_clock_adjtime,
-    libc::SYS_sethostname,
-    libc::SYS_setdomainname,
-    libc::SYS_syslog,
-    libc::SYS_vhangup,
-    libc::SYS_personality,
-    // Files by handle, past all paths.
-    libc::SYS_open_by_handle_at,
-    libc::SYS_name_to_handle_at,
-    libc::SYS_fanotify_init,
-    // Memory of the machine.
-    libc::SYS_mbind,
-    libc::SYS_set_mempolicy,
-    libc::SYS_move_pages,
-    libc::SYS_migrate_pages,
-    // Identity.
-    libc::SYS_setuid,
-    libc::SYS_setgid,
-    libc::SYS_setreuid,
-    libc::SYS_setregid,
-    libc::SYS_setresuid,
-    libc::SYS_setresgid,
-    libc::SYS_setfsuid,
-    libc::SYS_setfsgid,
-    libc::SYS_setgroups,
-    libc::SYS_capset,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_kexec_file_load,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_iopl,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_ioperm,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_modify_ldt,
-];
-
-/// Refused as if the kernel did not have them, so that programs fall back: their arguments lie in
-/// memory, where no filter can look.
-const ABSENT: &[libc::c_long] = &[
-    libc::SYS_clone3,
-    libc::SYS_openat2,
-    libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-];
-
-/// It has this number on every architecture, and no name in the library yet.
-const SYS_FCHMODAT2: libc::c_long = 452;
-
-/// The flags of clone(2) that make a namespace.
-const NAMESPACES: [libc::c_int; 8] = [
-    libc::CLONE_NEWNS,
-    libc::CLONE_NEWCGROUP,
-    libc::CLONE_NEWUTS,
-    libc::CLONE_NEWIPC,
-    libc::CLONE_NEWUSER,
-    libc::CLONE_NEWPID,
-    libc::CLONE_NEWNET,
-    0x80, // CLONE_NEWTIME
-];
-
 /// The compiled filters, made once by the launcher, before there is anything to filter.
 #[derive(Debug)]
 pub(in crate::daemon) struct Filters {
     /// For the jail's own init, which does little once its program runs.
     init: BpfProgram,
-    shared: Vec<BpfProgram>,
-    strict: BpfProgram,
+    usual: BySockets,
+    strict: BySockets,
+}
+
+/// A program for each choice of sockets.
+#[derive(Debug)]
+struct BySockets {
     nothing: BpfProgram,
     unix: BpfProgram,
     internet: BpfProgram,
@@ -153,32 +53,39 @@ pub(in crate::daemon) struct Filters {
 impl Filters {
     /// `None` on an architecture that the filters do not know.
     pub(in crate::daemon) fn compile() -> Option<Self> {
-        let programs = [foreign_calls(), refused()?, absent()?];
+        let usual = |sockets| assemble(&refused(sockets), &Verdict::Allow);
+        let strict = |sockets| assemble(&strict::verdicts(&refused(sockets)), &Verdict::Kill);
         Some(Self {
-            shared: programs.into_iter().filter(|program| !program.is_empty()).collect(),
             init: init::program()?,
-            strict: strict::program()?,
-            nothing: refused_sockets(Sockets::Nothing)?,
-            unix: refused_sockets(Sockets::Unix)?,
-            internet: refused_sockets(Sockets::Internet)?,
+            usual: BySockets::compile(usual)?,
+            strict: BySockets::compile(strict)?,
         })
     }
 
-    /// The filters of a profile, in any order: the strictest answer wins.
-    pub(super) fn programs(&self, profile: Profile, sockets: Sockets) -> Vec<BpfProgram> {
-        let of_sockets = match sockets {
-            Sockets::Nothing => &self.nothing,
-            Sockets::Unix => &self.unix,
-            Sockets::Internet => &self.internet,
-        };
-        let strict = (profile == Profile::Strict).then_some(&self.strict);
-        self.shared.iter().chain([of_sockets]).chain(strict).cloned().collect()
+    /// The filter of a profile.
+    pub(super) fn program(&self, profile: Profile, sockets: Sockets) -> &BpfProgram {
+        let programs = if profile == Profile::Strict { &self.strict } else { &self.usual };
+        match sockets {
+            Sockets::Nothing => &programs.nothing,
+            Sockets::Unix => &programs.unix,
+            Sockets::Internet => &programs.internet,
+        }
     }
 
     /// Has the calling process, which is a jail's init, make no call any more but those that an
     /// init needs. It has given up the right to gain rights before.
     pub(in crate::daemon) fn hold_init(&self) -> Result<(), seccompiler::Error> {
         seccompiler::apply_filter(&self.init)
+    }
+}
+
+impl BySockets {
+    fn compile(program: impl Fn(Sockets) -> Option<BpfProgram>) -> Option<Self> {
+        Some(Self {
+            nothing: program(Sockets::Nothing)?,
+            unix: program(Sockets::Unix)?,
+            internet: program(Sockets::Internet)?,
+        })
     }
 }
 
@@ -201,49 +108,36 @@ pub(super) fn is_available() -> bool {
     result == 0
 }
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
-
-fn compile(rules: Rules, answer: i32) -> Option<BpfProgram> {
-    let arch = TargetArch::try_from(std::env::consts::ARCH).ok()?;
-    let answer = SeccompAction::Errno(answer.cast_unsigned());
-    SeccompFilter::new(rules, SeccompAction::Allow, answer, arch).ok()?.try_into().ok()
-}
-
-fn argument(index: u8, operator: SeccompCmpOp, value: u32) -> Option<SeccompCondition> {
-    SeccompCondition::new(index, SeccompCmpArgLen::Dword, operator, value.into()).ok()
-}
-
-/// A rule that matches if the argument is `bits` as far as `mask` looks.
-fn masked(index: u8, mask: u32, bits: u32) -> Option<SeccompRule> {
-    SeccompRule::new(vec![condition(index, mask, bits)?]).ok()
-}
-
-fn condition(index: u8, mask: u32, bits: u32) -> Option<SeccompCondition> {
-    argument(index, SeccompCmpOp::MaskedEq(mask.into()), bits)
-}
-
-fn refused() -> Option<BpfProgram> {
-    let mut rules: Rules = NEVER.iter().map(|&call| (call, Vec::new())).collect();
-    let namespaces =
-        NAMESPACES.iter().map(|flag| masked(0, flag.cast_unsigned(), flag.cast_unsigned()));
-    rules.insert(libc::SYS_clone, namespaces.collect::<Option<_>>()?);
+/// What is refused, and how.
+fn refused(sockets: Sockets) -> Verdicts {
+    let never = NEVER.iter().map(|&call| (call, Verdict::Refuse(libc::EPERM)));
+    let absent = ABSENT.iter().map(|&call| (call, Verdict::Refuse(libc::ENOSYS)));
+    let mut verdicts: Verdicts = never.chain(absent).collect();
+    let flags = NAMESPACES.map(libc::c_int::cast_unsigned);
+    let namespaces = flags.map(|flag| vec![Condition::Is { argument: 0, mask: flag, value: flag }]);
+    verdicts.insert(libc::SYS_clone, Verdict::Unless(libc::EPERM, namespaces.to_vec()));
     // Typing into a terminal, and its relatives on consoles.
-    let typing = [0x5412_u32, 0x541C].map(|request| masked(1, u32::MAX, request));
-    rules.insert(libc::SYS_ioctl, typing.into_iter().collect::<Option<_>>()?);
-    for Mode { call, argument, flags, makes_devices } in modes() {
-        let mut kinds = vec![(libc::S_ISUID, libc::S_ISUID), (libc::S_ISGID, libc::S_ISGID)];
-        if makes_devices {
-            kinds.extend([(libc::S_IFMT, libc::S_IFCHR), (libc::S_IFMT, libc::S_IFBLK)]);
-        }
-        let create = libc::O_CREAT.cast_unsigned();
-        let creates = flags.map(|flags| condition(flags, create, create));
-        let refused = kinds.into_iter().map(|(mask, bits)| {
-            let conditions = creates.clone().into_iter().chain([condition(argument, mask, bits)]);
-            SeccompRule::new(conditions.collect::<Option<_>>()?).ok()
-        });
-        rules.insert(call, refused.collect::<Option<_>>()?);
+    let typing = [0x5412_u32, 0x541C];
+    let typing = typing.map(|value| vec![Condition::Is { argument: 1, mask: u32::MAX, value }]);
+    verdicts.insert(libc::SYS_ioctl, Verdict::Unless(libc::EPERM, typing.to_vec()));
+    verdicts.extend(modes().iter().map(|mode| (mode.call, refused_modes(mode))));
+    verdicts.insert(libc::SYS_socket, refused_sockets(sockets));
+    verdicts
+}
+
+fn refused_modes(mode: &Mode) -> Verdict {
+    let mut kinds = vec![(libc::S_ISUID, libc::S_ISUID), (libc::S_ISGID, libc::S_ISGID)];
+    if mode.makes_devices {
+        kinds.extend([(libc::S_IFMT, libc::S_IFCHR), (libc::S_IFMT, libc::S_IFBLK)]);
     }
-    compile(rules, libc::EPERM)
+    let create = libc::O_CREAT.cast_unsigned();
+    let creates =
+        mode.flags.map(|argument| Condition::Is { argument, mask: create, value: create });
+    let rule = |(mask, value)| {
+        let is = Condition::Is { argument: mode.argument, mask, value };
+        creates.into_iter().chain([is]).collect()
+    };
+    Verdict::Unless(libc::EPERM, kinds.into_iter().map(rule).collect())
 }
 
 /// A call that gives a file its mode, and which argument that is.
@@ -277,48 +171,17 @@ fn modes() -> Vec<Mode> {
     modes
 }
 
-fn absent() -> Option<BpfProgram> {
-    compile(ABSENT.iter().map(|&call| (call, Vec::new())).collect(), libc::ENOSYS)
-}
-
-fn refused_sockets(sockets: Sockets) -> Option<BpfProgram> {
+fn refused_sockets(sockets: Sockets) -> Verdict {
     let families: &[libc::c_int] = match sockets {
-        Sockets::Nothing => &[],
+        Sockets::Nothing => return Verdict::Refuse(libc::EAFNOSUPPORT),
         Sockets::Unix => &[libc::AF_UNIX],
         Sockets::Internet => &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6],
     };
-    let other = families
-        .iter()
-        .map(|family| argument(0, SeccompCmpOp::Ne, family.cast_unsigned()))
-        .collect::<Option<Vec<_>>>()?;
-    let mut refused = Vec::new();
-    if !other.is_empty() {
-        refused.push(SeccompRule::new(other).ok()?);
-        // The lowest four bits are the type, the others are flags.
-        refused.push(masked(1, 0xf, libc::SOCK_RAW.cast_unsigned())?);
-    }
-    compile(Rules::from([(libc::SYS_socket, refused)]), libc::EAFNOSUPPORT)
-}
-
-/// Kills who calls by the numbers of x32: they pass for the architecture's own, and no list of
-/// numbers names them. Other architectures have no such numbers.
-fn foreign_calls() -> BpfProgram {
-    if !cfg!(target_arch = "x86_64") {
-        return Vec::new();
-    }
-    let statement = |code: u32, k: u32| instruction(code, 0, 0, k);
-    vec![
-        // The number of the call is the first field of `struct seccomp_data`.
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
-        instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, 0x4000_0000),
-        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_KILL_PROCESS),
-        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
-    ]
-}
-
-fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
-    // The codes above are far below 2^16.
-    sock_filter { code: u16::try_from(code).unwrap_or_default(), jt, jf, k }
+    let other =
+        |family: &libc::c_int| Condition::IsNot { argument: 0, value: family.cast_unsigned() };
+    // The lowest four bits are the type, the others are flags.
+    let raw = Condition::Is { argument: 1, mask: 0xf, value: libc::SOCK_RAW.cast_unsigned() };
+    Verdict::Unless(libc::EAFNOSUPPORT, vec![families.iter().map(other).collect(), vec![raw]])
 }
 
 #[cfg(test)]
@@ -330,10 +193,8 @@ mod tests {
         let filters = Filters::compile().unwrap();
         for sockets in [Sockets::Nothing, Sockets::Unix, Sockets::Internet] {
             for profile in [Profile::Default, Profile::Compute, Profile::Strict] {
-                let programs = filters.programs(profile, sockets);
-                let instructions: usize = programs.iter().map(Vec::len).sum();
-                assert!(programs.iter().all(|program| program.len() < 4_096));
-                assert!(instructions > 100, "{instructions}");
+                let program = filters.program(profile, sockets);
+                assert!((100..4_096).contains(&program.len()), "{}", program.len());
             }
         }
     }

@@ -86,8 +86,8 @@ fn run(policy: IsolationPolicy, uid: Option<u32>, filters: &Filters) -> Option<S
     let (enclosure, report) = build(order, policy, Vec::new(), control.as_fd()).ok()?;
     let enclosure = enclosure?;
     let (profile, sockets) = enclosure.calls?;
-    let programs = filters.programs(profile, sockets);
-    last_steps(enclosure.landlocked, &[], &programs).ok()?;
+    let program = filters.program(profile, sockets);
+    last_steps(enclosure.landlocked, &[], Some(program)).ok()?;
     let SandboxReport { tier, mut controls, .. } = report;
     for control in &mut controls {
         if control.state == ControlState::Enforced
@@ -100,7 +100,7 @@ fn run(policy: IsolationPolicy, uid: Option<u32>, filters: &Filters) -> Option<S
     if controls.contains(&Control::enforced(ControlName::NetNs)) {
         controls.push(Control::enforced(ControlName::Egress).via("listeners"));
     }
-    note_thread_sync(&mut controls, programs.first()?);
+    note_thread_sync(&mut controls, program);
     Some(SandboxReport::conclude(tier, controls, &[]))
 }
 

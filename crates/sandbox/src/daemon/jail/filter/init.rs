@@ -1,9 +1,9 @@
 //! The calls of a jail's init once its program runs: it waits, reaps, hears demands, reports, and
 //! ends what is left. Whoever got hold of it would get hold of nothing else.
 
-use std::collections::BTreeMap;
+use seccompiler::BpfProgram;
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use super::program::{Verdict, Verdicts, assemble};
 
 const ALLOWED: &[libc::c_long] = &[
     // Waiting for demands, children and the launcher's end.
@@ -49,8 +49,6 @@ const ALLOWED: &[libc::c_long] = &[
 ];
 
 pub(super) fn program() -> Option<BpfProgram> {
-    let rules: BTreeMap<_, _> = ALLOWED.iter().map(|&call| (call, Vec::new())).collect();
-    let arch = TargetArch::try_from(std::env::consts::ARCH).ok()?;
-    let other = SeccompAction::Errno(libc::EPERM.cast_unsigned());
-    SeccompFilter::new(rules, other, SeccompAction::Allow, arch).ok()?.try_into().ok()
+    let verdicts: Verdicts = ALLOWED.iter().map(|&call| (call, Verdict::Allow)).collect();
+    assemble(&verdicts, &Verdict::Refuse(libc::EPERM))
 }

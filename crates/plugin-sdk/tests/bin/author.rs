@@ -66,7 +66,7 @@ impl Plugin for Author {
                 "secret": session.secret,
                 "attempt": call.attempt,
                 "parameters": call.parameters,
-                "bookmark": call.bookmark,
+                "bookmark": call.bookmark.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok()),
             })),
             "count" => {
                 let count = call.parameters["count"].as_u64().unwrap_or_default();

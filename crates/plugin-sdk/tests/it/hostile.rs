@@ -9,7 +9,7 @@ use flexcore_plugin_sdk::testing::TestCall;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::initialized;
+use crate::Author;
 
 fn request(message: Message) -> ExecuteRequest {
     ExecuteRequest { message: Some(message) }
@@ -42,9 +42,8 @@ fn chunk(change: impl FnOnce(&mut DataChunk)) -> ExecuteRequest {
     request(Message::Data(chunk))
 }
 
-#[tokio::test]
-async fn every_breach_is_named_and_the_plugin_goes_on() {
-    let plugin = initialized().await;
+pub(crate) async fn every_breach_is_named_and_the_plugin_goes_on(author: Author) {
+    let plugin = author.initialized().await;
     let long = Bytes::from(vec![b'\n'; 1]);
     let cases: Vec<(Vec<ExecuteRequest>, &str)> = vec![
         (vec![], "starts with `begin`"),
@@ -87,9 +86,8 @@ async fn every_breach_is_named_and_the_plugin_goes_on() {
     assert!(plugin.call(TestCall::records([json!({})])).await.unwrap().is_completed());
 }
 
-#[tokio::test]
-async fn more_than_the_credit_is_refused() {
-    let plugin = initialized().await;
+pub(crate) async fn more_than_the_credit_is_refused(author: Author) {
+    let plugin = author.initialized().await;
     let credit = plugin.info().initial_credit.unwrap();
     let mut requests = vec![begin("wait")];
     for seq in 0..=u64::from(credit.chunks) {
@@ -114,9 +112,8 @@ async fn more_than_the_credit_is_refused() {
     assert!(status.message().contains("no credit"), "{status}");
 }
 
-#[tokio::test]
-async fn garbage_on_the_socket_disturbs_nobody() {
-    let plugin = initialized().await;
+pub(crate) async fn garbage_on_the_socket_disturbs_nobody(author: Author) {
+    let plugin = author.initialized().await;
     for garbage in
         [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 4096], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0"]
     {

@@ -8,13 +8,12 @@ use flexcore_plugin_sdk::{
     testing::{Cookie, TestCall, TestPlugin},
 };
 
-use crate::{AUTHOR, initialized, started};
+use crate::Author;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-#[tokio::test]
-async fn it_says_what_it_is() {
-    let plugin = started().await;
+pub(crate) async fn it_says_what_it_is(author: Author) {
+    let plugin = author.started().await;
     let info = plugin.info();
     assert_eq!((info.name.as_str(), info.version.as_str()), ("author", "1.2.3"));
     assert_eq!((info.max_concurrent_executions, info.stateless), (4, true));
@@ -22,9 +21,8 @@ async fn it_says_what_it_is() {
     assert!(plugin.config_schema().await.unwrap().contains("greeting"));
 }
 
-#[test]
-fn started_by_hand_it_says_what_to_do() {
-    let output = Command::new(AUTHOR).env_remove("FLEXCORE_PLUGIN").output().unwrap();
+pub(crate) async fn started_by_hand_it_says_what_to_do(author: Author) {
+    let output = command(author).env_remove("FLEXCORE_PLUGIN").output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
     assert!(stderr.starts_with("author 1.2.3: this program is a plugin"), "{stderr}");
@@ -32,13 +30,12 @@ fn started_by_hand_it_says_what_to_do() {
     assert_eq!(output.stdout, b"");
 }
 
-#[tokio::test]
-async fn another_cookie_version_or_folder_is_an_error() {
+pub(crate) async fn another_cookie_version_or_folder_is_an_error(author: Author) {
     let cookie = Cookie { key: "OTHER".to_owned(), value: "x".to_owned() };
-    let error = TestPlugin::start_with(&[AUTHOR], &cookie, &[]).await.unwrap_err();
+    let error = TestPlugin::start_with(&author.argv(), &cookie, &[]).await.unwrap_err();
     assert!(error.to_string().contains("magic_cookie"), "{error}");
     let start = |name, value| {
-        let output = Command::new(AUTHOR)
+        let output = command(author)
             .envs([("FLEXCORE_PLUGIN", "flexcore.plugin.v1"), (name, value)])
             .output()
             .unwrap();
@@ -50,9 +47,8 @@ async fn another_cookie_version_or_folder_is_an_error() {
     assert!(start("PLUGIN_CLIENT_CERT", "-----BEGIN").contains("turn AutoMTLS off"));
 }
 
-#[tokio::test]
-async fn it_ends_when_asked_in_either_way() {
-    let plugin = initialized().await;
+pub(crate) async fn it_ends_when_asked_in_either_way(author: Author) {
+    let plugin = author.initialized().await;
     let socket = plugin.socket().to_owned();
     // Hosts of go-plugin hold these open until the end.
     let stdio = GrpcStdioClient::new(plugin.channel()).stream_stdio(()).await.unwrap();
@@ -62,12 +58,11 @@ async fn it_ends_when_asked_in_either_way() {
     assert!(!socket.exists());
     drop((stdio, broker));
     let _ = Empty {};
-    assert!(started().await.shut_down_by_controller(LIMIT).await.unwrap());
+    assert!(author.started().await.shut_down_by_controller(LIMIT).await.unwrap());
 }
 
-#[tokio::test]
-async fn it_ends_although_a_call_hangs() {
-    let plugin = initialized().await;
+pub(crate) async fn it_ends_although_a_call_hangs(author: Author) {
+    let plugin = author.initialized().await;
     let hanging = plugin.call(TestCall::records([]).operation("hang").limit(LIMIT));
     let mut hanging = Box::pin(hanging);
     // The call is under way once it was polled and another call was answered.
@@ -86,4 +81,11 @@ async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
         })
     })
     .await
+}
+
+fn command(author: Author) -> Command {
+    let argv = author.argv();
+    let mut command = Command::new(&argv[0]);
+    command.args(&argv[1..]);
+    command
 }

@@ -30,7 +30,7 @@ use crate::{
     IsolationPolicy,
     channel::{self, MAX_PACKET},
     tree,
-    wire::{Deadline, Report, Stage},
+    wire::{Deadline, JAIL_IN_MEMORY_FILE, JAIL_INLINE, Report, Stage},
 };
 
 /// The first argument of a launcher process.
@@ -85,7 +85,8 @@ fn launcher_main(socket: OwnedFd, lock: OwnedFd, policy: IsolationPolicy) -> Exi
         server: socket,
         children,
         policy,
-        spare: None,
+        spares: HashMap::new(),
+        wanted: HashSet::from([Purpose::Program]),
         inits: HashMap::new(),
         waiting: None,
         deadline: Deadline(None),
@@ -114,7 +115,23 @@ struct Order {
     tries: u32,
 }
 
+/// What an init is made ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Purpose {
+    /// A program.
+    Program,
+    /// A program in a jail.
+    Jail,
+}
+
 impl Order {
+    fn purpose(&self) -> Purpose {
+        match self.bytes.first() {
+            Some(&(JAIL_INLINE | JAIL_IN_MEMORY_FILE)) => Purpose::Jail,
+            _ => Purpose::Program,
+        }
+    }
+
     /// Gives the order back for another init, or refuses it if it has had enough of them.
     fn once_more(mut self, error: Errno) -> Option<Self> {
         self.tries += 1;
@@ -140,9 +157,10 @@ struct Daemon {
     server: OwnedFd,
     children: ChildSignals,
     policy: IsolationPolicy,
-    /// An init that waits for the next order, so that making its namespaces costs that order no
-    /// time.
-    spare: Option<Init>,
+    /// Inits that wait for the next order, so that making their namespaces costs that order no time.
+    spares: HashMap<Purpose, Init>,
+    /// What to have a spare for: what there were orders for before.
+    wanted: HashSet<Purpose>,
     inits: HashMap<Pid, OwnedFd>,
     waiting: Option<Order>,
     /// When it ends everything unasked, as if the server were gone.
@@ -154,17 +172,22 @@ struct Daemon {
 impl Daemon {
     fn serve(mut self) {
         loop {
-            if self.spare.is_none() {
+            while let Some(purpose) = self.lacking() {
                 match self.fork_init() {
-                    Ok(Forked::Launcher(init)) => self.spare = Some(init),
+                    Ok(Forked::Launcher(init)) => {
+                        self.spares.insert(purpose, init);
+                    }
                     Ok(Forked::Init(channel)) => {
                         let policy = self.policy;
                         let filters = self.filters.take();
                         // Closes the init's copies of everything that is the launcher's.
                         drop(self);
-                        init::run(&channel, policy, filters)
+                        init::run(&channel, policy, purpose, filters)
                     }
-                    Err(error) => self.refuse_waiting(error),
+                    Err(error) => {
+                        self.refuse_waiting(error);
+                        break;
+                    }
                 }
             }
             if let Some(order) = self.waiting.take() {
@@ -177,6 +200,16 @@ impl Daemon {
                 Err(_) => return,
             }
         }
+    }
+
+    /// What a spare is to be made for next: what waits for one goes first, and keeps no other
+    /// waiting.
+    fn lacking(&self) -> Option<Purpose> {
+        let lacks = |purpose: &Purpose| !self.spares.contains_key(purpose);
+        if let Some(order) = &self.waiting {
+            return Some(order.purpose()).filter(lacks);
+        }
+        self.wanted.iter().copied().find(lacks)
     }
 
     fn refuse_waiting(&mut self, error: Errno) {
@@ -206,7 +239,8 @@ impl Daemon {
 
     /// Gives the order to the spare init; gives it back if that init could not take it.
     fn hand_over(&mut self, order: Order) -> Option<Order> {
-        let spare = self.spare.take()?;
+        self.wanted.insert(order.purpose());
+        let spare = self.spares.remove(&order.purpose())?;
         let is_ready = channel::receive(&spare.channel, &mut [0], RecvFlags::empty());
         if !matches!(is_ready, Ok(Some(_))) {
             self.judge(&spare);
@@ -277,8 +311,8 @@ impl Daemon {
             strays_are_possible |= self.forget(pid, status);
         }
         if strays_are_possible {
-            let spare = self.spare.as_ref().map(|init| init.pid);
-            let kept: HashSet<Pid> = self.inits.keys().copied().chain(spare).collect();
+            let spares = self.spares.values().map(|init| init.pid);
+            let kept: HashSet<Pid> = self.inits.keys().copied().chain(spares).collect();
             tree::kill_stray_children(&kept);
         }
     }
@@ -287,7 +321,7 @@ impl Daemon {
     /// end its tree itself, or one of its orphans, whose own children come to the launcher only when
     /// it ends.
     fn forget(&mut self, pid: Pid, status: WaitStatus) -> bool {
-        if let Some(spare) = self.spare.as_mut().filter(|init| init.pid == pid) {
+        if let Some(spare) = self.spares.values_mut().find(|init| init.pid == pid) {
             // The next order finds it unready; making another at once could go on for ever.
             spare.ended = Some(status);
             return false;

@@ -21,7 +21,9 @@ use rustix::{
 use crate::{
     ATTEMPT_VARIABLE, LauncherError, LauncherGone, Process, Spawned, channel,
     process::Control,
-    wire::{ORDER_IN_MEMORY_FILE, ORDER_INLINE, Order, Report, Stage},
+    wire::{
+        JAIL_IN_MEMORY_FILE, JAIL_INLINE, ORDER_IN_MEMORY_FILE, ORDER_INLINE, Order, Report, Stage,
+    },
 };
 
 /// The size asked for the pipes that carry data; what the system allows below it is good enough.
@@ -146,6 +148,8 @@ pub(crate) trait Wire {
 pub(crate) struct Prepared {
     order: Order,
     stdin: Stdin,
+    /// The first byte of its packet, with the order in it or in a memory file.
+    tags: (u8, u8),
 }
 
 /// An order that the launcher has: the server's ends of what it came with.
@@ -174,12 +178,17 @@ impl Prepared {
         environment.retain(|(name, _)| name != ATTEMPT_VARIABLE);
         environment.push((ATTEMPT_VARIABLE.into(), attempt.into()));
         refuse_zero_bytes(&argv, &cwd, &environment)?;
-        Ok(Self { order: Order { argv, cwd, environment, jail: Vec::new() }, stdin })
+        let order = Order { argv, cwd, environment, jail: Vec::new() };
+        Ok(Self { order, stdin, tags: (ORDER_INLINE, ORDER_IN_MEMORY_FILE) })
     }
 
-    /// Has the program run in the jail of this order, encoded.
-    pub(crate) fn in_jail(mut self, jail: Vec<u8>) -> Self {
+    /// Has the program run in the jail of this order, encoded. `is_closed` says that the jail holds
+    /// anything.
+    pub(crate) fn in_jail(mut self, jail: Vec<u8>, is_closed: bool) -> Self {
         self.order.jail = jail;
+        if is_closed {
+            self.tags = (JAIL_INLINE, JAIL_IN_MEMORY_FILE);
+        }
         self
     }
 
@@ -215,13 +224,13 @@ impl Prepared {
         let order = self.order.encode();
         if order.len() < channel::MAX_PACKET {
             let mut packet = Vec::with_capacity(order.len() + 1);
-            packet.push(ORDER_INLINE);
+            packet.push(self.tags.0);
             packet.extend_from_slice(&order);
             return Ok((packet, None));
         }
         let mut file = File::from(memfd_create("flexcore-order", MemfdFlags::CLOEXEC)?);
         file.write_all(&order)?;
-        Ok((vec![ORDER_IN_MEMORY_FILE], Some(file.into())))
+        Ok((vec![self.tags.1], Some(file.into())))
     }
 
     /// Waits for the report that the program runs.

@@ -20,6 +20,11 @@ pub(crate) const ORDER_INLINE: u8 = b'i';
 /// The first byte of a spawn packet whose order is in the memory file, its last descriptor.
 pub(crate) const ORDER_IN_MEMORY_FILE: u8 = b'm';
 
+/// The same for a program that is to run in a jail, which an init has to be readier for.
+pub(crate) const JAIL_INLINE: u8 = b'I';
+/// The same.
+pub(crate) const JAIL_IN_MEMORY_FILE: u8 = b'M';
+
 /// The first byte of a packet that sets the deadline: the time in nanoseconds of the monotonic clock
 /// follows, as a little-endian `u64`.
 const DEADLINE: u8 = b'd';

@@ -24,7 +24,8 @@ use rustix::{
 };
 
 use super::{
-    jail::{self, Denials, Enclosure, Filters},
+    Purpose,
+    jail::{self, Denials, Enclosure, Filters, Ready},
     namespace,
     signals::{self, ChildSignals},
 };
@@ -33,13 +34,21 @@ use crate::{
     channel::{self, MAX_PACKET},
     jail::wire::JailOrder,
     tree,
-    wire::{Demand, ORDER_IN_MEMORY_FILE, ORDER_INLINE, Order, Report, Stage},
+    wire::{
+        Demand, JAIL_IN_MEMORY_FILE, JAIL_INLINE, ORDER_IN_MEMORY_FILE, ORDER_INLINE, Order,
+        Report, Stage,
+    },
 };
 
 /// Furnishes the process, waits for an order on `launcher`, and carries it out.
-pub(super) fn run(launcher: &OwnedFd, policy: IsolationPolicy, filters: Option<Filters>) -> ! {
+pub(super) fn run(
+    launcher: &OwnedFd,
+    policy: IsolationPolicy,
+    purpose: Purpose,
+    filters: Option<Filters>,
+) -> ! {
     let _ = rustix::thread::set_name(c"flexcore-init");
-    let code = match attend(launcher, policy, filters) {
+    let code = match attend(launcher, policy, purpose, filters) {
         Ok(()) => 0,
         Err(_) => 1,
     };
@@ -49,12 +58,14 @@ pub(super) fn run(launcher: &OwnedFd, policy: IsolationPolicy, filters: Option<F
 fn attend(
     launcher: &OwnedFd,
     policy: IsolationPolicy,
+    purpose: Purpose,
     filters: Option<Filters>,
 ) -> Result<(), Errno> {
     let isolation = namespace::furnish(policy)?;
     // Programs of the same user cannot read or trace this process: it holds the control socket.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let children = ChildSignals::open()?;
+    let ready = (purpose == Purpose::Jail).then(|| Ready::make(policy));
     channel::send(launcher, &[isolation.encode()], &[])?;
 
     let mut bytes = vec![0; MAX_PACKET];
@@ -66,7 +77,7 @@ fn attend(
     let (mut denials, mut is_jailed) = (None, false);
     let started =
         read_order(&bytes[..packet.length], &mut descriptors).and_then(|(order, streams)| {
-            let mut jail = enclose(&order, policy, descriptors.collect(), control.as_fd())?;
+            let mut jail = enclose(&order, policy, ready, descriptors.collect(), control.as_fd())?;
             denials = jail.as_mut().and_then(|enclosure| enclosure.denials.take());
             is_jailed = jail.as_ref().is_some_and(Enclosure::is_closed);
             let jail = jail.map(|enclosure| (enclosure, filters.as_ref()));
@@ -101,8 +112,8 @@ fn read_order(
     let mut next = || descriptors.next().ok_or_else(malformed);
     let streams = [next()?, next()?, next()?];
     let order = match bytes.split_first() {
-        Some((&ORDER_INLINE, order)) => Order::decode(order),
-        Some((&ORDER_IN_MEMORY_FILE, [])) => {
+        Some((&(ORDER_INLINE | JAIL_INLINE), order)) => Order::decode(order),
+        Some((&(ORDER_IN_MEMORY_FILE | JAIL_IN_MEMORY_FILE), [])) => {
             let mut file = File::from(next()?);
             let mut order = Vec::new();
             file.rewind()?;
@@ -118,6 +129,7 @@ fn read_order(
 fn enclose(
     order: &Order,
     policy: IsolationPolicy,
+    ready: Option<Ready>,
     descriptors: Vec<OwnedFd>,
     control: BorrowedFd<'_>,
 ) -> io::Result<Option<Enclosure>> {
@@ -126,7 +138,7 @@ fn enclose(
     }
     let malformed = || io::Error::from_raw_os_error(libc::EBADMSG);
     let jail = JailOrder::decode(&order.jail).ok_or_else(malformed)?;
-    Ok(Some(jail::enclose(jail, policy, descriptors, control)?))
+    Ok(Some(jail::enclose(jail, policy, ready, descriptors, control)?))
 }
 
 /// Starts the program and returns its process id as this process sees it.

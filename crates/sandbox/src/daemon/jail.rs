@@ -13,6 +13,7 @@ mod limits;
 mod mounts;
 mod network;
 mod privileges;
+mod ready;
 pub(super) mod trial;
 
 use std::{
@@ -33,7 +34,7 @@ use rustix::{
 };
 
 pub(crate) use self::landlocked::abi as landlock_abi;
-pub(super) use self::{denials::Denials, filter::Filters};
+pub(super) use self::{denials::Denials, filter::Filters, ready::Ready};
 use self::{filter::Sockets, landlocked::Landlocked};
 use crate::{
     IsolationPolicy, channel,
@@ -81,10 +82,11 @@ pub(super) struct Enclosure {
 pub(super) fn enclose(
     order: JailOrder,
     policy: IsolationPolicy,
+    ready: Option<Ready>,
     descriptors: Vec<OwnedFd>,
     control: BorrowedFd<'_>,
 ) -> Result<Enclosure, Errno> {
-    let message = match build(order, policy, descriptors, control) {
+    let message = match build(order, policy, ready, descriptors, control) {
         Ok((enclosure, report)) => {
             let refused = enclosure.is_none();
             channel::send(control, &Message::Built { report, refused }.encode(), &[])?;
@@ -104,6 +106,7 @@ pub(super) fn enclose(
 fn build(
     order: JailOrder,
     policy: IsolationPolicy,
+    ready: Option<Ready>,
     mut descriptors: Vec<OwnedFd>,
     control: BorrowedFd<'_>,
 ) -> Result<(Option<Enclosure>, SandboxReport), Failed> {
@@ -119,14 +122,17 @@ fn build(
     join(descriptors)?;
     limits::volunteer_for_oom();
     let namespaces = policy != IsolationPolicy::ProcessGroup;
+    let mut ready = ready.unwrap_or_else(|| Ready::make(policy));
     if namespaces {
-        controls.extend(separate());
+        ready.leave(UnshareFlags::NEWCGROUP, ControlName::CgroupNs);
     }
-    let has_network = controls.iter().any(|entry| *entry == Control::enforced(ControlName::NetNs));
-    if has_network {
-        network::listen(spec.network.grants(), control)?;
+    controls.extend(ready.controls);
+    let has_network = ready.network.is_some();
+    let mut denials = None;
+    if let Some(own) = ready.network {
+        network::listen(&own.socket, spec.network.grants(), control)?;
+        denials = own.denials;
     }
-    let denials = has_network.then(Denials::open).flatten();
     if !spec.network.grants().is_empty() {
         controls.push(egress(&spec, has_network));
     }
@@ -213,36 +219,6 @@ fn join(groups: Vec<OwnedFd>) -> Result<(), Failed> {
             .map_err(|error| Failed::new("cgroups", "entering a control group", error))?;
     }
     Ok(())
-}
-
-/// Leaves the namespaces of the machine that the init is still in. Processes and mounts are its own
-/// already.
-fn separate() -> Vec<Control> {
-    let mut controls =
-        vec![Control::enforced(ControlName::PidNs), Control::enforced(ControlName::MountNs)];
-    for (flag, name) in [
-        (UnshareFlags::NEWNET, ControlName::NetNs),
-        (UnshareFlags::NEWIPC, ControlName::IpcNs),
-        (UnshareFlags::NEWUTS, ControlName::UtsNs),
-        (UnshareFlags::NEWCGROUP, ControlName::CgroupNs),
-    ] {
-        controls.push(match unshare(flag) {
-            Ok(()) => Control::enforced(name),
-            Err(error) => Control::unavailable(name, error.to_string()),
-        });
-    }
-    if controls.contains(&Control::enforced(ControlName::UtsNs)) {
-        // The machine's own name stays if this fails; it is no secret.
-        let _ = rustix::system::sethostname(b"plugin");
-    }
-    controls
-}
-
-#[expect(unsafe_code, reason = "unshare can pull descriptors and memory apart")]
-fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
-    // SAFETY: none of the flags above touches the table of descriptors or memory, and the init has
-    // one thread.
-    unsafe { rustix::thread::unshare_unsafe(flags) }
 }
 
 /// Moves the pipes to numbers that the program is told, and words them.

@@ -51,7 +51,7 @@ impl Attempt<'_> {
         let pipes = pipes.map_err(|error| system("the secrets", error))?;
         self.order.groups = entrances.len();
         let program = request.argv.first().map(|name| name.to_string_lossy().into_owned());
-        let prepared = Prepared::new(request)?.in_jail(self.order.encode());
+        let prepared = Prepared::new(request)?.in_jail(self.order.encode(), !self.order.spec.off);
         let extra: Vec<BorrowedFd<'_>> =
             entrances.iter().chain(&pipes).map(OwnedFd::as_fd).collect();
         let delivered = launcher.deliver(&prepared, &extra).await?;

@@ -22,18 +22,26 @@ use crate::{
 /// How many connections wait to be accepted.
 const BACKLOG: i32 = 128;
 
-/// Brings the loopback interface up, listens for every grant, and sends the listeners to the
-/// server, which accepts on them from outside.
-pub(super) fn listen(grants: &[HostPort], control: BorrowedFd<'_>) -> Result<(), Failed> {
+/// Brings the loopback interface up, and returns the socket that it was done by.
+pub(super) fn loopback() -> io::Result<OwnedFd> {
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    bring_up(&socket, b"lo")?;
+    Ok(socket)
+}
+
+/// Listens for every grant, and sends the listeners to the server, which accepts on them from
+/// outside. `socket` is one of the jail's network.
+pub(super) fn listen(
+    socket: &OwnedFd,
+    grants: &[HostPort],
+    control: BorrowedFd<'_>,
+) -> Result<(), Failed> {
     let failed = |what: &str, error: io::Error| Failed::new("network", what, error);
-    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
-        .map_err(|error| failed("a socket", error.into()))?;
-    bring_up(&socket, b"lo").map_err(|error| failed("the loopback interface", error))?;
     for (index, grant) in grants.iter().enumerate() {
         let address = grant.address_in_jail(index);
         let given = match address {
             address if address.is_loopback() => Ok(()),
-            IpAddr::V4(address) => give_address(&socket, index, address),
+            IpAddr::V4(address) => give_address(socket, index, address),
             IpAddr::V6(address) => give_address_v6(address),
         };
         given.map_err(|error| failed(&format!("the address {address}"), error))?;

@@ -83,7 +83,7 @@ fn run(policy: IsolationPolicy, uid: Option<u32>, filters: &Filters) -> Option<S
     let (control, _kept) = channel::pair().ok()?;
     let spec = JailSpec { required: Vec::new(), strict: false, ..JailSpec::default() };
     let order = JailOrder { spec, uid, groups: 0, controls: Vec::new(), secrets: Vec::new() };
-    let (enclosure, report) = build(order, policy, Vec::new(), control.as_fd()).ok()?;
+    let (enclosure, report) = build(order, policy, None, Vec::new(), control.as_fd()).ok()?;
     let enclosure = enclosure?;
     let (profile, sockets) = enclosure.calls?;
     let program = filters.program(profile, sockets);

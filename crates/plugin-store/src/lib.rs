@@ -28,8 +28,10 @@ mod error;
 mod folder;
 mod kept;
 mod keys;
+mod python;
 mod store;
 mod tree;
 mod verify;
 
+pub use python::PythonTools;
 pub use store::{FolderPluginStore, StoreOptions};

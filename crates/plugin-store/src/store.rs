@@ -15,6 +15,7 @@ use crate::{
     folder,
     kept::Seen,
     keys,
+    python::{self, Interpreter, Package, PythonTools, Workshop},
     tree::{Staging, StagingError, discard, open_folder},
     verify::verify,
 };
@@ -38,6 +39,11 @@ pub struct FolderPluginStore {
 pub(crate) struct Inner {
     /// `<root>/sha256`.
     folders: PathBuf,
+    /// What environments were made of, by digest: one that is locked is made again without network.
+    wheels: PathBuf,
+    /// `<root>/pypi`.
+    programs: PathBuf,
+    python: Option<PythonTools>,
     trusted_keys: PathBuf,
     options: StoreOptions,
     seen: Seen,
@@ -53,6 +59,9 @@ impl FolderPluginStore {
     ) -> Self {
         let inner = Inner {
             folders: root.as_ref().join("sha256"),
+            wheels: root.as_ref().join("wheels"),
+            programs: root.as_ref().join("pypi"),
+            python: None,
             trusted_keys: trusted_keys.into(),
             options,
             seen: Seen::default(),
@@ -60,20 +69,77 @@ impl FolderPluginStore {
         Self { inner: Arc::new(inner) }
     }
 
+    /// The same store, which makes environments of Python packages too.
+    #[must_use]
+    pub fn with_python(self, python: PythonTools) -> Self {
+        let Inner { folders, wheels, programs, trusted_keys, options, .. } = &*self.inner;
+        let inner = Inner {
+            folders: folders.clone(),
+            wheels: wheels.clone(),
+            programs: programs.clone(),
+            python: Some(python),
+            trusted_keys: trusted_keys.clone(),
+            options: options.clone(),
+            seen: Seen::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    async fn install_package(
+        &self,
+        name: &str,
+        version: &str,
+        tools: &PythonTools,
+    ) -> Result<StoredPlugin, StoreError> {
+        let package = Package::new(name, version)
+            .ok_or_else(|| not_built(name, version, "that is no package with an exact version"))?;
+        let workshop =
+            Workshop::new(&tools.work).map_err(|error| StoreError::write(&tools.work, error))?;
+        let work = workshop.path().to_owned();
+        let interpreter = Interpreter::find(tools, &work).await?;
+        let store = &self.inner;
+        let wheels = python::fetch(tools, &interpreter, &package, (&store.wheels, &work)).await?;
+        let (of, by) = (package.clone(), interpreter.clone());
+        let staging = self
+            .worked(move |store| {
+                store.collect(|limits, staging| python::collect(&of, &by, &wheels, limits, staging))
+            })
+            .await?;
+        let modules =
+            python::compiled(tools, (&package, &interpreter), &staging.path(), &work).await?;
+        self.worked(move |store| {
+            let mut staging = staging;
+            python::add(&package, &modules, &mut staging)?;
+            let kept = store.complete(Path::new(&package.to_string()), staging)?;
+            store.link(&package, &kept)?;
+            Ok(kept)
+        })
+        .await
+    }
+
+    async fn worked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+        done.map_err(|error| StoreError::source("the plugin store", error))?
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, PluginStoreError> {
-        let inner = Arc::clone(&self.inner);
-        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
-        let done = done.map_err(|error| StoreError::source("the plugin store", error))?;
-        Ok(done?)
+        Ok(self.worked(work).await?)
     }
 }
 
 #[async_trait]
 impl PluginStore for FolderPluginStore {
     async fn install(&self, source: &PluginSource) -> Result<StoredPlugin, PluginStoreError> {
+        if let (PluginSource::Pypi { name, version }, Some(tools)) = (source, &self.inner.python) {
+            return Ok(self.install_package(name, version, tools).await?);
+        }
         let source = source.clone();
         self.blocking(move |store| match &source {
             PluginSource::Folder(path) => {
@@ -82,10 +148,9 @@ impl PluginStore for FolderPluginStore {
             PluginSource::Archive(path) => {
                 store.take_in(path, |limits, staging| archive::unpack(path, limits, staging))
             }
-            PluginSource::Pypi { name, version } => Err(StoreError::Build {
-                package: format!("{name}=={version}"),
-                problem: "this program has no Python to build it with".to_owned(),
-            }),
+            PluginSource::Pypi { name, version } => {
+                Err(not_built(name, version, "this program has no Python to build it with"))
+            }
         })
         .await
     }
@@ -114,10 +179,25 @@ impl Inner {
         source: &Path,
         collect: impl FnOnce(ArchiveLimits, &mut Staging) -> Result<(), StoreError>,
     ) -> Result<StoredPlugin, StoreError> {
+        let staging = self.collect(collect)?;
+        self.complete(source, staging)
+    }
+
+    /// Collects a plugin's files in an unfinished folder.
+    fn collect(
+        &self,
+        collect: impl FnOnce(ArchiveLimits, &mut Staging) -> Result<(), StoreError>,
+    ) -> Result<Staging, StoreError> {
+        let staging = Staging::new(&self.folders);
+        let mut staging = staging.map_err(|error| StoreError::write(&self.folders, error))?;
+        collect(self.options.limits, &mut staging).map_err(|error| self.place(error))?;
+        Ok(staging)
+    }
+
+    /// Verifies what was collected and moves it to its place.
+    fn complete(&self, source: &Path, staging: Staging) -> Result<StoredPlugin, StoreError> {
         let trusted = keys::read(&self.trusted_keys)?;
         let write = |error| StoreError::write(&self.folders, error);
-        let mut staging = Staging::new(&self.folders).map_err(write)?;
-        collect(self.options.limits, &mut staging).map_err(|error| self.place(error))?;
         let verified = verify(source, &staging, &trusted)?;
         if self.options.must_be_signed && verified.signed_by.is_none() {
             let (name, keys) = (verified.manifest.name, self.trusted_keys.clone());
@@ -135,6 +215,23 @@ impl Inner {
         })?;
         let kept = self.find(&digest)?;
         kept.ok_or_else(|| write(std::io::Error::other("it was removed at once")))
+    }
+
+    /// Leads from `<root>/pypi/NAME==VERSION` to the program of a package, so that project files need
+    /// no digest.
+    fn link(&self, package: &Package, kept: &StoredPlugin) -> Result<(), StoreError> {
+        let Some(program) = kept.manifest.entrypoint.first() else { return Ok(()) };
+        let folder = &self.programs;
+        let link = folder.join(package.to_string());
+        let target = format!("../sha256/{}/{program}", kept.digest);
+        let unfinished = folder.join(format!(".{package}.{}", std::process::id()));
+        let linked = std::fs::create_dir_all(folder)
+            .and_then(|()| match std::fs::remove_file(&unfinished) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                _ => std::os::unix::fs::symlink(target, &unfinished),
+            })
+            .and_then(|()| std::fs::rename(&unfinished, &link));
+        linked.map_err(|error| StoreError::write(link, error))
     }
 
     fn find(&self, digest: &ContentDigest) -> Result<Option<StoredPlugin>, StoreError> {
@@ -160,4 +257,8 @@ impl Inner {
             other => other,
         }
     }
+}
+
+fn not_built(name: &str, version: &str, problem: &str) -> StoreError {
+    StoreError::Build { package: format!("{name}=={version}"), problem: problem.to_owned() }
 }

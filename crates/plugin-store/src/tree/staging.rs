@@ -92,6 +92,11 @@ impl Staging {
         })
     }
 
+    /// Where it lies until it is finished.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.parent_path.join(&self.name)
+    }
+
     /// Makes a folder and those above it.
     pub(crate) fn folder(&mut self, path: &str) -> io::Result<()> {
         for end in path.match_indices('/').map(|(at, _)| at).chain([path.len()]) {

@@ -1,8 +1,9 @@
 //! Stored events in the domain's words.
 
 use flexcore_domain::{
-    DataStream, EnvironmentName, Execution, ExecutionId, InvalidName, Pipeline, PipelineId,
-    data_stream::DataStreamEvent, execution::ExecutionEvent, pipeline::PipelineEvent,
+    DataStream, EnvironmentName, Execution, ExecutionId, InvalidName, Pipeline, PipelineId, Plugin,
+    PluginName, data_stream::DataStreamEvent, execution::ExecutionEvent, pipeline::PipelineEvent,
+    plugin::PluginEvent,
 };
 use flexcore_event_codec::StoredEvent;
 use flexcore_eventsourcing::{Aggregate, RecordedEvent, Timestamp};
@@ -32,6 +33,8 @@ pub(super) enum DomainEvent {
     Execution(ExecutionId, ExecutionEvent),
     /// A data stream.
     DataStream(DataStreamAddress, DataStreamEvent),
+    /// A plugin.
+    Plugin(PluginName, PluginEvent),
 }
 
 /// Which data stream it is, from the name of its event stream.
@@ -52,6 +55,7 @@ impl DomainEvent {
         let event = match category.as_str() {
             Pipeline::CATEGORY => Self::Pipeline(key.parse().map_err(id)?, decode(recorded)?),
             Execution::CATEGORY => Self::Execution(key.parse().map_err(id)?, decode(recorded)?),
+            Plugin::CATEGORY => Self::Plugin(key.parse().map_err(id)?, decode(recorded)?),
             DataStream::CATEGORY => {
                 let address = DataStreamAddress {
                     environment: key.parse().map_err(id)?,

@@ -68,6 +68,7 @@ pub(super) fn needs(fact: &Fact<'_>, rows: &Rows, keys: &mut BTreeSet<RowKey>) {
                 note(execution_key(*execution));
             }
         }
+        DomainEvent::Plugin(..) => {}
     }
 }
 
@@ -76,6 +77,7 @@ pub(super) fn fold(rows: &mut Rows, fact: &Fact<'_>) -> Result<(), String> {
     match fact.event {
         DomainEvent::Pipeline(id, event) => fold_pipeline(rows, *id, event),
         DomainEvent::Execution(id, event) => fold_execution(rows, *id, event),
+        DomainEvent::Plugin(..) => Ok(()),
         DomainEvent::DataStream(address, event) => {
             match event {
                 DataStreamEvent::SyncStarted { execution, plugins } => {
@@ -116,9 +118,10 @@ fn fold_pipeline(rows: &mut Rows, id: PipelineId, event: &PipelineEvent) -> Resu
         _ => return Err(UNKNOWN_PIPELINE.to_owned()),
     };
     let name = definition.name.to_string();
-    let note = PipelineNote { name, status, taps: outline.taps, targets: outline.targets };
+    let Outline { steps, taps, targets, called } = outline;
+    let note = PipelineNote { name, status, taps, targets, called };
     rows.put_note(key, Some(Note::Pipeline(note)));
-    let version_note = VersionNote { steps: outline.steps };
+    let version_note = VersionNote { steps };
     rows.put_note(version_key(id, version), Some(Note::Version(version_note)));
     Ok(())
 }
@@ -220,10 +223,15 @@ pub(super) fn sync<'a>(rows: &'a Rows, id: ExecutionId, name: &StepId) -> Option
     execution.syncs.get(state.unwrap_or(name.as_str()))
 }
 
-/// The taps and the targets that a definition names.
-pub(super) fn plugins_of(definition: &PipelineDefinition) -> (Vec<String>, Vec<String>) {
-    let Outline { taps, targets, .. } = Outline::of(definition);
-    (taps, targets)
+/// The taps and the targets that a definition names, and the plugins that its steps call.
+pub(super) fn plugins_of(definition: &PipelineDefinition) -> [Vec<String>; 3] {
+    let Outline { taps, targets, called, .. } = Outline::of(definition);
+    [taps, targets, called]
+}
+
+/// The plugin that a step of an execution calls, if it is such a step.
+pub(super) fn called<'a>(rows: &'a Rows, id: ExecutionId, name: &StepId) -> Option<&'a str> {
+    step(rows, execution(rows, id).ok()?, name)?.plugin.as_deref()
 }
 
 /// What a definition says about its steps and plugins.
@@ -231,6 +239,7 @@ struct Outline {
     steps: BTreeMap<String, StepNote>,
     taps: Vec<String>,
     targets: Vec<String>,
+    called: Vec<String>,
 }
 
 impl Outline {
@@ -238,13 +247,22 @@ impl Outline {
     /// shows when a sync uses them. A document that cannot be resolved names no plugins.
     fn of(definition: &PipelineDefinition) -> Self {
         let kinds = definition.steps.iter().map(|step| {
-            let note = StepNote { kind: step.kind.as_str().to_owned(), state: None };
+            let kind = step.kind.as_str().to_owned();
+            let note = StepNote { kind, state: None, plugin: None };
             (step.id.to_string(), note)
         });
-        let mut outline = Self { steps: kinds.collect(), taps: vec![], targets: vec![] };
+        let (taps, targets, called) = (vec![], vec![], vec![]);
+        let mut outline = Self { steps: kinds.collect(), taps, targets, called };
         let resolved = resolve(&definition.document, &EnvironmentName::default());
         let (mut taps, mut targets) = (BTreeSet::new(), BTreeSet::new());
+        let mut called = BTreeSet::new();
         for step in resolved.iter().flat_map(|resolved| &resolved.steps) {
+            if let Some(plugin) = step.called_plugin() {
+                if let Some(note) = outline.steps.get_mut(step.id.as_str()) {
+                    note.plugin = Some(plugin.to_owned());
+                }
+                called.insert(plugin.to_owned());
+            }
             if step.kind != StepKind::Sync {
                 continue;
             }
@@ -258,6 +276,7 @@ impl Outline {
         }
         outline.taps = taps.into_iter().collect();
         outline.targets = targets.into_iter().collect();
+        outline.called = called.into_iter().collect();
         outline
     }
 }

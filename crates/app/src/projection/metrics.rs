@@ -64,7 +64,7 @@ impl Projection for SystemMetrics {
                 }
                 event => status(rows, fact, *id, event),
             },
-            DomainEvent::DataStream(..) => Ok(()),
+            DomainEvent::DataStream(..) | DomainEvent::Plugin(..) => Ok(()),
         }
     }
 

@@ -27,6 +27,9 @@ pub(super) struct PipelineNote {
     /// The plugins that its newest version names.
     pub(super) taps: Vec<String>,
     pub(super) targets: Vec<String>,
+    /// Those that its `plugin` steps call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) called: Vec<String>,
 }
 
 /// One version of a pipeline.
@@ -43,6 +46,9 @@ pub(super) struct StepNote {
     /// The state name of a sync, if it is not the step's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) state: Option<String>,
+    /// The plugin that a `plugin` step calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) plugin: Option<String>,
 }
 
 /// An execution.

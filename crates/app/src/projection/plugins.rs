@@ -1,12 +1,13 @@
-//! The plugin inventory view: what pipelines name and what syncs have used, as far as the events of
-//! pipelines, executions and data streams tell. Plugins have no events of their own, so that one
-//! which was never named or used is not in it, and an error counts for both ends of its sync.
+//! The plugin inventory view: what pipelines name, what steps and syncs have used, and what is
+//! registered, as far as the events of pipelines, executions, data streams and plugins tell. Taps and
+//! targets have no events of their own, so that one which was never named or used is not in it, and
+//! an error counts for both ends of its sync.
 
 use std::collections::BTreeSet;
 
 use flexcore_domain::{
     FailureReason, PipelineStatus, data_stream::DataStreamEvent, execution::ExecutionEvent,
-    pipeline::PipelineEvent,
+    pipeline::PipelineEvent, plugin::PluginEvent,
 };
 use flexcore_eventsourcing::Timestamp;
 use flexcore_ports::{PluginKey, PluginRole, PluginRow, RowKey, ViewRow};
@@ -15,7 +16,7 @@ use super::{
     Projection, View,
     fact::{DomainEvent, Fact},
     known,
-    notes::SyncNote,
+    notes::{PipelineNote, SyncNote},
     rows::Rows,
 };
 
@@ -28,22 +29,22 @@ impl Projection for PluginInventory {
     }
 
     fn reads(&self, event_type: &str) -> bool {
-        known::reads(event_type) || matches!(event_type, "StepStarted" | "StepFailed")
+        known::reads(event_type)
+            || matches!(event_type, "StepStarted" | "StepFailed" | "PluginRegistered")
+            || event_type.starts_with("PluginExecution")
     }
 
     fn needs(&self, fact: &Fact<'_>, rows: &Rows, keys: &mut BTreeSet<RowKey>) {
         known::needs(fact, rows, keys);
         match fact.event {
             DomainEvent::Pipeline(id, event) => {
-                let (taps, targets) = match event {
+                let named = match event {
                     PipelineEvent::Created { definition, .. }
                     | PipelineEvent::Updated { definition, .. } => known::plugins_of(definition),
-                    _ => (vec![], vec![]),
+                    _ => [vec![], vec![], vec![]],
                 };
-                let former = known::pipeline(rows, *id).ok();
-                let former = former.map(|note| plugin_keys(&note.taps, &note.targets));
-                let all =
-                    plugin_keys(&taps, &targets).into_iter().chain(former.into_iter().flatten());
+                let former = known::pipeline(rows, *id).ok().map(keys_of_note);
+                let all = plugin_keys(&named).into_iter().chain(former.into_iter().flatten());
                 keys.extend(all.map(RowKey::Plugin));
             }
             DomainEvent::DataStream(_, DataStreamEvent::SyncStarted { plugins, .. }) => {
@@ -56,6 +57,10 @@ impl Projection for PluginInventory {
                 if let Some(sync) = known::sync(rows, *id, step) {
                     keys.extend(ends(&sync.tap, &sync.target).map(RowKey::Plugin));
                 }
+                keys.extend(known::called(rows, *id, step).map(called).map(RowKey::Plugin));
+            }
+            DomainEvent::Plugin(name, _) => {
+                keys.insert(RowKey::Plugin(called(name.as_str())));
             }
             _ => {}
         }
@@ -82,17 +87,31 @@ impl Projection for PluginInventory {
                 if let Some(sync) = known::sync(rows, *id, step).cloned() {
                     used(rows, &sync, fact.at());
                 }
+                if let Some(key) = known::called(rows, *id, step).map(called) {
+                    began(row(rows, &key), fact.at());
+                }
             }
             DomainEvent::Execution(id, ExecutionEvent::StepFailed { step, error, .. }) => {
                 let sync = known::sync(rows, *id, step).cloned();
                 if let Some(sync) = sync.filter(|_| error.reason != FailureReason::NodeLost) {
-                    let line = error.message.lines().next().unwrap_or_default();
+                    let line = &error.message;
                     for key in ends(&sync.tap, &sync.target) {
-                        let row = row(rows, &key);
-                        row.failures += 1;
-                        row.last_failed_at = row.last_failed_at.max(Some(fact.at()));
-                        row.last_error = Some(line.to_owned());
+                        failed(row(rows, &key), line, fact.at());
                     }
+                }
+                let key = known::called(rows, *id, step).map(called);
+                if let Some(key) = key.filter(|_| error.reason != FailureReason::NodeLost) {
+                    failed(row(rows, &key), &error.message, fact.at());
+                }
+            }
+            DomainEvent::Plugin(name, event) => {
+                let row = row(rows, &called(name.as_str()));
+                match event {
+                    PluginEvent::ExecutionStarted { .. } => began(row, fact.at()),
+                    PluginEvent::ExecutionFailed { error, .. } => {
+                        failed(row, &error.message, fact.at());
+                    }
+                    _ => {}
                 }
             }
             DomainEvent::DataStream(
@@ -121,13 +140,24 @@ fn named_by(rows: &Rows, fact: &Fact<'_>) -> BTreeSet<PluginKey> {
     let DomainEvent::Pipeline(id, _) = fact.event else { return BTreeSet::new() };
     let note = known::pipeline(rows, *id).ok();
     let note = note.filter(|note| note.status != PipelineStatus::Archived.as_str());
-    note.map(|note| plugin_keys(&note.taps, &note.targets)).unwrap_or_default()
+    note.map(keys_of_note).unwrap_or_default()
 }
 
-fn plugin_keys(taps: &[String], targets: &[String]) -> BTreeSet<PluginKey> {
+fn keys_of_note(note: &PipelineNote) -> BTreeSet<PluginKey> {
+    plugin_keys(&[note.taps.clone(), note.targets.clone(), note.called.clone()])
+}
+
+/// The taps, the targets and the plugins that steps call.
+fn plugin_keys([taps, targets, called]: &[Vec<String>; 3]) -> BTreeSet<PluginKey> {
     let key = |role: PluginRole| move |name: &String| PluginKey { name: name.clone(), role };
     let taps = taps.iter().map(key(PluginRole::Tap));
-    taps.chain(targets.iter().map(key(PluginRole::Target))).collect()
+    let called = called.iter().map(key(PluginRole::Plugin));
+    taps.chain(targets.iter().map(key(PluginRole::Target))).chain(called).collect()
+}
+
+/// A plugin that is called.
+fn called(name: &str) -> PluginKey {
+    PluginKey { name: name.to_owned(), role: PluginRole::Plugin }
 }
 
 fn ends(tap: &str, target: &str) -> [PluginKey; 2] {
@@ -137,10 +167,19 @@ fn ends(tap: &str, target: &str) -> [PluginKey; 2] {
 
 fn used(rows: &mut Rows, sync: &SyncNote, at: Timestamp) {
     for key in ends(&sync.tap, &sync.target) {
-        let row = row(rows, &key);
-        row.attempts += 1;
-        row.last_used_at = row.last_used_at.max(Some(at));
+        began(row(rows, &key), at);
     }
+}
+
+fn began(row: &mut PluginRow, at: Timestamp) {
+    row.attempts += 1;
+    row.last_used_at = row.last_used_at.max(Some(at));
+}
+
+fn failed(row: &mut PluginRow, message: &str, at: Timestamp) {
+    row.failures += 1;
+    row.last_failed_at = row.last_failed_at.max(Some(at));
+    row.last_error = Some(message.lines().next().unwrap_or_default().to_owned());
 }
 
 /// A plugin's row, made if there is none.

@@ -10,7 +10,7 @@ use std::{
 
 use flexcore_domain::{
     data_stream::DataStreamEvent, execution::ExecutionEvent, pipeline::PipelineEvent,
-    pipeline_name::NameEvent,
+    pipeline_name::NameEvent, plugin::PluginEvent,
 };
 use flexcore_event_codec::{DecodeError, Encoded, StoredEvent};
 
@@ -69,10 +69,20 @@ fn data_streams_are_stored_as_the_golden_files_say() {
 }
 
 #[test]
+fn plugins_are_stored_as_the_golden_files_say() {
+    check(&samples::plugins::plugin());
+}
+
+#[test]
 fn a_type_name_belongs_to_one_aggregate() {
-    let all =
-        [PipelineEvent::TYPES, NameEvent::TYPES, ExecutionEvent::TYPES, DataStreamEvent::TYPES]
-            .concat();
+    let all = [
+        PipelineEvent::TYPES,
+        NameEvent::TYPES,
+        ExecutionEvent::TYPES,
+        DataStreamEvent::TYPES,
+        PluginEvent::TYPES,
+    ]
+    .concat();
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
 }
 
@@ -83,6 +93,8 @@ fn decodes(type_name: &str, version: u16, payload: &[u8]) -> Result<(), DecodeEr
         NameEvent::decode(type_name, version, payload).map(drop)
     } else if DataStreamEvent::TYPES.contains(&type_name) {
         DataStreamEvent::decode(type_name, version, payload).map(drop)
+    } else if PluginEvent::TYPES.contains(&type_name) {
+        PluginEvent::decode(type_name, version, payload).map(drop)
     } else {
         ExecutionEvent::decode(type_name, version, payload).map(drop)
     }

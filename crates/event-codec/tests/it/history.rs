@@ -13,10 +13,11 @@ use std::{
 };
 
 use flexcore_domain::{
-    DataStream, Execution, ExecutionStatus, NameReservation, Pipeline, PipelineStatus,
-    StepProgress, StepState, StoredOutput,
+    DataStream, Execution, ExecutionStatus, NameReservation, Pipeline, PipelineStatus, Plugin,
+    PluginStatus, StepProgress, StepState, StoredOutput,
     data_stream::{Bookmark, LastSync},
     execution::StepCounts,
+    plugin::PluginCalls,
 };
 use flexcore_event_codec::StoredEvent;
 use flexcore_eventsourcing::{Aggregate, Epoch, Hash, fold};
@@ -81,6 +82,7 @@ fn fold_any(file: &Path) -> Box<dyn Debug> {
         _ if stem.starts_with("execution") => Box::new(folded::<Execution>(file)),
         _ if stem.starts_with("pipeline-name") => Box::new(folded::<NameReservation>(file)),
         _ if stem.starts_with("pipeline") => Box::new(folded::<Pipeline>(file)),
+        _ if stem.starts_with("plugin") => Box::new(folded::<Plugin>(file)),
         _ => panic!("{} is of no aggregate", file.display()),
     }
 }
@@ -108,6 +110,7 @@ fn newest() -> BTreeMap<&'static str, u16> {
         of(&samples::names()),
         of(&samples::execution()),
         of(&samples::data_stream()),
+        of(&samples::plugins::plugin()),
     ];
     samples.concat().into_iter().collect()
 }
@@ -182,6 +185,18 @@ fn a_data_stream_with_a_long_life_is_what_it_was() {
         last_sync: Some(LastSync { execution: EXECUTION, counts }),
     };
     assert_eq!(folded::<DataStream>(Path::new("v1/data-stream.jsonl")), expected);
+}
+
+#[test]
+fn a_plugin_with_a_long_life_is_what_it_was() {
+    let expected = Plugin {
+        registration: samples::plugins::registration(),
+        status: PluginStatus::Unregistered,
+        version: 1,
+        running: [].into(),
+        calls: PluginCalls { started: 2, completed: 1, failed: 1, denied: 3 },
+    };
+    assert_eq!(folded::<Plugin>(Path::new("v1/plugin.jsonl")), expected);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use flexcore_domain::{
     JsonText, StoredOutput, data_stream::DataStreamEvent, execution::ExecutionEvent,
-    pipeline::PipelineEvent, pipeline_name::NameEvent,
+    pipeline::PipelineEvent, pipeline_name::NameEvent, plugin::PluginEvent,
 };
 use flexcore_event_codec::{MAX_JSON_DEPTH, StoredEvent};
 use flexcore_eventsourcing::{EventContext, EventId, Timestamp};
@@ -66,7 +66,13 @@ proptest! {
     }
 
     #[test]
+    fn any_plugin_event_comes_back(event in strategies::plugin()) {
+        comes_back(&event)?;
+    }
+
+    #[test]
     fn no_damage_panics(
+        plugin in strategies::plugin(),
         pipeline in strategies::pipeline(),
         execution in strategies::execution(),
         data_stream in strategies::data_stream(),
@@ -76,6 +82,7 @@ proptest! {
         survives_damage(&pipeline, place, byte);
         survives_damage(&execution, place, byte);
         survives_damage(&data_stream, place, byte);
+        survives_damage(&plugin, place, byte);
     }
 
     #[test]
@@ -84,6 +91,7 @@ proptest! {
         survives_bytes::<NameEvent>(version, &payload);
         survives_bytes::<ExecutionEvent>(version, &payload);
         survives_bytes::<DataStreamEvent>(version, &payload);
+        survives_bytes::<PluginEvent>(version, &payload);
         if !ExecutionEvent::TYPES.contains(&name.as_str()) {
             ExecutionEvent::decode(&name, version, &payload).unwrap_err();
         }
@@ -96,6 +104,7 @@ proptest! {
         survives_bytes::<NameEvent>(1, payload.as_bytes());
         survives_bytes::<ExecutionEvent>(1, payload.as_bytes());
         survives_bytes::<DataStreamEvent>(1, payload.as_bytes());
+        survives_bytes::<PluginEvent>(1, payload.as_bytes());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! One fixed event of each type, and more where a form has cases. The samples of a stored version
 //! never change, no more than its golden files do.
 
+pub(crate) mod plugins;
+
 use std::time::Duration;
 
 use flexcore_domain::{

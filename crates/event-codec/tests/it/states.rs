@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, fmt::Debug, fs, path::Path};
 
 use flexcore_domain::{
     DataStream, ErrorClass, Execution, ExecutionId, ExecutionOrder, ExecutionStatus, FailureReason,
-    JsonText, NameReservation, Pipeline, PipelineId, PipelineStatus, SkipCause, StepCounts,
-    StepError, StepProgress, StepState, StoredOutput,
+    JsonText, NameReservation, Pipeline, PipelineId, PipelineStatus, Plugin, PluginStatus,
+    SkipCause, StepCounts, StepError, StepProgress, StepState, StoredOutput,
     data_stream::{Bookmark, DataStreamEvent, LastSync, SyncPlugins},
     execution::ExecutionEvent,
     pipeline::PipelineEvent,
     pipeline_name::NameEvent,
+    plugin::PluginCalls,
 };
 use flexcore_event_codec::{StateError, StoredState};
 use flexcore_eventsourcing::{Epoch, Hash, fold};
@@ -18,7 +19,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::samples::{EXECUTION, PIPELINE, at, order, small_definition, state, step_id};
+use crate::samples::{EXECUTION, PIPELINE, at, order, plugins, small_definition, state, step_id};
 
 fn check<A: StoredState + Debug + PartialEq>(state: &A) {
     let name = format!("golden/state/{}.v{}.json", A::CATEGORY, A::STATE_VERSION);
@@ -75,6 +76,13 @@ fn states_are_stored_as_the_golden_files_say() {
         definition: small_definition(),
     });
     check(&NameReservation { holder: Some(PIPELINE) });
+    check(&Plugin {
+        registration: plugins::registration(),
+        status: PluginStatus::Unhealthy { reason: "no answer".into() },
+        version: 2,
+        running: [plugins::CALL].into(),
+        calls: PluginCalls { started: 9, completed: 7, failed: 1, denied: 12 },
+    });
     check(&DataStream {
         bookmark: Some(Bookmark {
             state: state(),

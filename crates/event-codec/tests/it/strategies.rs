@@ -5,12 +5,13 @@ use std::{fmt::Debug, str::FromStr, time::Duration};
 use flexcore_domain::{
     CapabilityUse, Condition, ControlRecord, EnvironmentName, ErrorClass, ExecutionId,
     ExecutionOrder, FailureReason, FullRefresh, Isolation, IsolationPlace, Jitter, JsonText,
-    PipelineDefinition, PipelineId, PipelineName, RetryPolicy, RunOn, SkipCause, StepCounts,
-    StepDefinition, StepError, StepId, StepKind, StepReference, StoredOutput,
+    PipelineDefinition, PipelineId, PipelineName, PluginCallId, RetryPolicy, RunOn, SkipCause,
+    StepCounts, StepDefinition, StepError, StepId, StepKind, StepReference, StoredOutput,
     data_stream::{DataStreamEvent, SyncPlugins},
     execution::ExecutionEvent,
     pipeline::PipelineEvent,
     pipeline_name::NameEvent,
+    plugin::{PluginCallFailure, PluginEvent, PluginRegistration, PluginRights},
 };
 use flexcore_eventsourcing::{Epoch, Hash, Timestamp};
 use proptest::{collection::vec, num, option, prelude::*, sample::select};
@@ -291,6 +292,64 @@ fn step_event() -> impl Strategy<Value = ExecutionEvent> {
         (step_id(), cause).prop_map(|(step, cause)| E::StepSkipped { step, cause }),
         step_id().prop_map(|step| E::StepCancelled { step }),
     ]
+}
+
+pub(crate) fn plugin() -> impl Strategy<Value = PluginEvent> {
+    use PluginEvent as E;
+    let call = any::<u128>().prop_map(|id| PluginCallId(Uuid::from_u128(id)));
+    let failure = (error_class(), text(), text(), any::<bool>()).prop_map(
+        |(class, code, message, cancelled)| PluginCallFailure { class, code, message, cancelled },
+    );
+    let uses = vec(
+        (text(), any::<bool>(), any::<u64>(), any::<u64>()).prop_map(
+            |(capability, allowed, times, bytes)| CapabilityUse {
+                capability,
+                allowed,
+                times,
+                bytes,
+            },
+        ),
+        0..3,
+    );
+    let uses = uses.boxed();
+    prop_oneof![
+        (text(), text(), hash(), text(), option::of(text()), plugin_rights()).prop_map(
+            |(version, kind, digest, manifest, signed_by, rights)| {
+                E::Registered(PluginRegistration {
+                    version,
+                    plugin_type: kind.clone(),
+                    kind,
+                    digest,
+                    manifest,
+                    signed_by,
+                    rights,
+                })
+            }
+        ),
+        plugin_rights().prop_map(E::CapabilityGranted),
+        text().prop_map(|detail| E::Initialized { detail }),
+        option::of(text()).prop_map(|problem| E::HealthChanged { problem }),
+        (call.clone(), text())
+            .prop_map(|(call, operation)| E::ExecutionStarted { call, operation }),
+        (call.clone(), duration(), any::<u64>()).prop_map(|(call, duration, records)| {
+            E::ExecutionCompleted { call, duration, records, isolation: None }
+        }),
+        (call.clone(), duration(), failure).prop_map(|(call, duration, error)| {
+            E::ExecutionFailed { call, duration, error, isolation: None }
+        }),
+        (call.clone(), uses.clone()).prop_map(|(call, uses)| E::CapabilityUsed { call, uses }),
+        (call, uses).prop_map(|(call, uses)| E::CapabilityDenied { call, uses }),
+        text().prop_map(|reason| E::Quarantined { reason }),
+        Just(E::Released),
+        option::of(text()).prop_map(|reason| E::Disabled { reason }),
+        Just(E::Enabled),
+        Just(E::Unregistered),
+    ]
+}
+
+fn plugin_rights() -> impl Strategy<Value = PluginRights> {
+    (vec(text(), 0..3), vec(text(), 0..3), hash())
+        .prop_map(|(requested, effective, digest)| PluginRights { requested, effective, digest })
 }
 
 pub(crate) fn data_stream() -> impl Strategy<Value = DataStreamEvent> {

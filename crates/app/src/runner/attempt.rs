@@ -10,7 +10,7 @@ use std::{
 use flexcore_domain::{
     CancelReason, ErrorClass, FailureReason, StepAudit, StepCounts, StepError, StepId, StoredOutput,
 };
-use flexcore_pipeline_file::RenderedWork;
+use flexcore_pipeline_file::{RenderedWork, StepRequest};
 use flexcore_ports::attempt::{
     AttemptContext, AttemptEnd, AttemptError, AttemptOutcome, AttemptRights,
 };
@@ -18,13 +18,14 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    RunObserver, Runner, command, plugin,
+    RunObserver, Runner, command, hint, plugin,
     session::{RunningAttempt, Session},
     sync,
     transition::Start,
 };
 use crate::{
     RequestContext, Services,
+    grants::Asking,
     output::{mask_output, store_output},
     runner::Ownership,
 };
@@ -33,6 +34,9 @@ use crate::{
 /// are, and how texts are written. Everything else has to be asked for by name.
 const HOST_VARIABLES: [&str; 9] =
     ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"];
+
+/// Those of them that name folders of the person.
+const PRIVATE: [&str; 2] = ["HOME", "TMPDIR"];
 
 /// An attempt that ended.
 #[derive(Debug)]
@@ -120,6 +124,8 @@ pub(super) struct AttemptTask {
     pub(super) observer: Arc<dyn RunObserver>,
     pub(super) execution: flexcore_domain::ExecutionOrder,
     pub(super) step: StepId,
+    /// What the step asks for.
+    pub(super) request: StepRequest,
     pub(super) cancel: CancellationToken,
 }
 
@@ -135,10 +141,12 @@ impl Session<'_> {
             observer: Arc::clone(&self.observer),
             execution: self.execution.order.clone(),
             step: step.clone(),
+            request: rendered.request.clone(),
             cancel: cancel.clone(),
         };
         let epoch = self.ownership.epoch.0;
-        let context = task.attempt_context(attempt, epoch, rendered.environment);
+        let rights = task.rights(&rendered.work);
+        let context = task.attempt_context(attempt, epoch, rendered.environment, rights);
         let finished = self.finished.clone();
         let begin = Instant::now();
         // A task of its own: a panic in an adapter fails the attempt, not the execution.
@@ -174,7 +182,7 @@ impl AttemptTask {
             Err(error) => return (AttemptResult::Failed(error), StepAudit::default()),
         };
         let mut rights = context.rights.effective.clone();
-        let (AttemptEnd { outcome, isolation, uses }, counts) = match work {
+        let (AttemptEnd { mut outcome, isolation, uses }, counts) = match work {
             RenderedWork::Command(settings) => {
                 (command::run(&self, context, settings).await, StepCounts::default())
             }
@@ -185,6 +193,9 @@ impl AttemptTask {
                 (called.end, called.counts)
             }
         };
+        if let AttemptOutcome::Failed(error) = &mut outcome {
+            hint::add(&self.step, error, &rights, &isolation);
+        }
         let audit = StepAudit {
             isolation,
             granted: rights.capabilities.iter().map(ToString::to_string).collect(),
@@ -216,12 +227,30 @@ impl AttemptTask {
         }
     }
 
+    /// What the step's programs may do. Whoever calls a plugin looks up its rights with it.
+    fn rights(&self, work: &RenderedWork) -> Result<AttemptRights, AttemptError> {
+        let plugins = match work {
+            RenderedWork::Command(_) => vec![],
+            RenderedWork::Sync(sync) => vec![sync.tap.name.clone(), sync.target.name.clone()],
+            RenderedWork::Plugin(_) => return Ok(AttemptRights::default()),
+        };
+        let Some(rights) = &self.services().rights else { return Ok(AttemptRights::default()) };
+        let asking = Asking { pipeline: &self.execution.pipeline, step: &self.step, plugins };
+        rights.of_attempt(&asking, &self.request).map_err(|error| {
+            let body = error.body();
+            let hint = body.hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
+            refused(format!("{} ({}){hint}", body.message, body.code))
+        })
+    }
+
     fn attempt_context(
         &self,
         attempt: u32,
         epoch: u64,
         environment: Vec<(String, String)>,
+        rights: Result<AttemptRights, AttemptError>,
     ) -> Result<AttemptContext, AttemptError> {
+        let rights = rights?;
         let id = self.execution.id;
         let log = self.services().ports.logs.open(id, &self.step, attempt);
         let log = log.map_err(|error| refused(format!("the attempt has no log: {error}")))?;
@@ -237,7 +266,7 @@ impl AttemptTask {
             work_folder: folder.join(self.step.as_str()).join(attempt.to_string()),
             environment: self.environment(environment, epoch),
             grace: options.grace,
-            rights: AttemptRights::default(),
+            rights,
             log,
         })
     }
@@ -250,17 +279,22 @@ impl AttemptTask {
             ("FLEXCORE_EPOCH", epoch.to_string()),
             ("FLEXCORE_IDEMPOTENCY_KEY", format!("{}/{}", self.execution.id, self.step)),
         ];
-        step_environment(self.services().host_environment(), own, &ours)
+        let private_home = self.services().has_private_homes();
+        step_environment(self.services().host_environment(), own, &ours, private_home)
     }
 }
 
-/// The step's own variables over ours over the few of the host.
+/// The step's own variables over ours over the few of the host. With `private_home`, the folders of
+/// the person are left for whoever starts the program to replace.
 pub(crate) fn step_environment(
     host: &BTreeMap<String, String>,
     own: Vec<(String, String)>,
     ours: &[(&str, String)],
+    private_home: bool,
 ) -> Vec<(OsString, OsString)> {
-    let of_host = HOST_VARIABLES.iter().filter_map(|name| Some((*name, host.get(*name)?)));
+    let passed = |name: &&&str| !(private_home && PRIVATE.contains(name));
+    let of_host = HOST_VARIABLES.iter().filter(passed);
+    let of_host = of_host.filter_map(|name| Some((*name, host.get(*name)?)));
     let mut variables: BTreeMap<String, String> =
         of_host.map(|(name, value)| (name.to_owned(), value.clone())).collect();
     variables.extend(ours.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));

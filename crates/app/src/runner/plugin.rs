@@ -67,7 +67,8 @@ async fn call(
     let (services, context) = (task.services(), &task.context);
     let found = services.find_callable(context, &settings.name).await?;
     let step = (attempt.pipeline.as_str(), attempt.step.as_str());
-    let asker = Asker { step: Some(step), request: None };
+    let request = Some((&task.request.capabilities, &task.request.limits));
+    let asker = Asker { step: Some(step), request };
     *rights = Some(services.rights_of(&found, asker)?);
     let plugin = services.callable(context, &found, asker)?;
     accepts_config(&found, &settings.config)?;

@@ -44,12 +44,14 @@ use page::FoldPage;
 use rows::Rows;
 pub(crate) use view::{View, statuses};
 
-/// The most that `follow` lets appends gather before it folds them in. It waits four times as long
-/// as the last fold took, so that views take a fifth of a processor at most.
-const LONGEST_GATHER: Duration = Duration::from_millis(200);
+/// How long `follow` lets appends gather before it folds them in: four times as long as the last
+/// fold took, so that views take a fifth of a processor, in these bounds. Whoever waits for a view
+/// waits for this too.
+const GATHER: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(6));
 
-/// The least that it waits.
-const SHORTEST_GATHER: Duration = Duration::from_millis(2);
+/// The most that it waits when folds take longer than that. They may take half of a processor then:
+/// views that fall behind are of no use to anybody.
+const LONGEST_GATHER: Duration = Duration::from_millis(200);
 
 /// Every projection.
 pub(crate) static PROJECTIONS: [&dyn Projection; 5] = [
@@ -246,7 +248,7 @@ impl Projector {
 
     /// Catches up, and folds in what a subscription that begins now brings, until its tailer ends
     /// or no projection can go on. After a fold it waits a little; pages that gathered meanwhile
-    /// are read again as one, which costs less than a transaction for each. A store that cannot be
+    /// are folded in as one, which costs less than a transaction for each. A store that cannot be
     /// reached is asked again.
     ///
     /// # Errors
@@ -254,13 +256,13 @@ impl Projector {
     pub async fn follow(&self, mut subscription: Subscription) -> Result<(), ProjectionError> {
         let mut is_behind = true;
         loop {
-            let page = if is_behind { None } else { Some(subscription.next().await) };
+            let page = if is_behind { None } else { Some(subscription.next_gathered().await) };
             let begun = Instant::now();
             let folded = match page {
                 Some(Ok(None)) => return Ok(()),
-                Some(Ok(Some(page))) if subscription.waiting() == 0 => self.fold(page).await,
+                Some(Ok(Some(page))) => self.fold(page).await,
                 Some(Err(error)) => Err(error.into()),
-                Some(Ok(Some(_))) | None => self.catch_up().await,
+                None => self.catch_up().await,
             };
             is_behind = match folded {
                 Ok(()) => false,
@@ -272,8 +274,8 @@ impl Projector {
                 }
                 Err(error) => return Err(error),
             };
-            let gather = (begun.elapsed() * 4).clamp(SHORTEST_GATHER, LONGEST_GATHER);
-            tokio::time::sleep(if is_behind { LONGEST_GATHER } else { gather }).await;
+            let wait = if is_behind { LONGEST_GATHER } else { gather(begun.elapsed()) };
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -288,6 +290,11 @@ impl Projector {
         }
         Ok(())
     }
+}
+
+/// How long appends gather after a fold that took so long.
+fn gather(fold: Duration) -> Duration {
+    (fold * 4).clamp(GATHER.0, GATHER.1).max(fold.min(LONGEST_GATHER))
 }
 
 fn ordered(checkpoint: Checkpoint) -> (u64, flexcore_eventsourcing::Hash) {

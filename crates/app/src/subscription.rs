@@ -153,12 +153,22 @@ impl Subscription {
         self.checkpoint
     }
 
-    /// How many pages wait to be taken.
-    pub fn waiting(&self) -> usize {
-        match &self.source {
-            Source::Tailer(queue) => queue.len(),
-            Source::Log { .. } => 0,
+    /// As [`next`](Self::next), with the pages that wait behind that one: the tailer makes one of
+    /// each batch, and folding them in one by one costs a transaction for each.
+    ///
+    /// # Errors
+    /// [`SubscriptionError`]; after one of the store it may be called again.
+    pub async fn next_gathered(&mut self) -> Result<Option<LogPage>, SubscriptionError> {
+        let Some(page) = self.next().await? else { return Ok(None) };
+        let mut following = Vec::new();
+        // No more than the queue holds.
+        while let Source::Tailer(queue) = &mut self.source
+            && let Ok(page) = queue.try_recv()
+        {
+            following.extend(page.after(self.checkpoint.position));
+            self.checkpoint = following.last().map_or(self.checkpoint, LogPage::end);
         }
+        Ok(Some(page.with(&following)))
     }
 
     /// The next page: events without a gap after the page before it, up to the end of a batch.

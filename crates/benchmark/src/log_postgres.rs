@@ -3,7 +3,8 @@
 //! A private cluster on this machine, with `fsync` on; its clients run on the same processors. Each
 //! side has a database of its own, 256 bytes of payload, and tables with the indexes that it needs.
 //! The sides of a row take turns in short slices, so that whatever else the machine does disturbs
-//! both; the rows' ratios are what counts.
+//! both; the rows' ratios are what counts. `ROWS=lone,visible` measures some rows only; their names are
+//! those of the functions in `rows`.
 
 mod bare;
 mod message_db;

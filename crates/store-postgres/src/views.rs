@@ -9,6 +9,7 @@ mod data_streams;
 mod executions;
 mod lists;
 mod metrics;
+mod moving;
 mod notes;
 mod pipelines;
 mod plugins;

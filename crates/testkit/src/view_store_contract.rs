@@ -15,7 +15,7 @@ pub use folding::{
     a_fold_of_a_smaller_epoch_is_refused, a_fold_that_read_another_checkpoint_is_refused,
     a_refused_fold_changes_nothing, a_stopped_projection_is_remembered_until_it_goes_on,
     every_kind_of_row_is_loaded_by_its_key, notes_belong_to_their_projection,
-    of_two_folds_at_once_one_is_written,
+    of_several_folds_each_is_taken_or_refused, of_two_folds_at_once_one_is_written,
 };
 pub use more_views::{
     a_list_of_several_statuses_is_in_order, an_id_prefix_gives_pages_too, data_stream_row,
@@ -45,6 +45,7 @@ macro_rules! for_each_view_case {
             a_fold_that_read_another_checkpoint_is_refused,
             a_fold_of_a_smaller_epoch_is_refused,
             a_refused_fold_changes_nothing,
+            of_several_folds_each_is_taken_or_refused,
             of_two_folds_at_once_one_is_written,
             a_stopped_projection_is_remembered_until_it_goes_on,
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flexcore_ports::{ApplyError, Checkpoint, Fold, RowKey, Stopped};
+use futures_util::future::join_all;
 
 use super::{FoldPage, PROJECTIONS, Projection, ProjectionError, Projector, Turn, rows::Rows};
 
@@ -55,64 +56,63 @@ impl Projector {
         Ok(())
     }
 
-    /// Folds a page into every projection that it follows on.
+    /// Folds a page into every projection that it follows on. What they make of it is written
+    /// together: one transaction of the store costs little more than one projection's would.
     pub(super) async fn fold_in(
         &self,
         turn: &mut Turn,
         page: &FoldPage,
     ) -> Result<(), ProjectionError> {
-        let [first, second, third, fourth, fifth] = [0, 1, 2, 3, 4].map(|index| {
-            let standing = turn.standings.get(index).cloned();
-            async move {
-                match standing.filter(|standing| {
-                    standing.is_behind(page.end.position) && standing.position() >= page.after
-                }) {
-                    Some(standing) => Some(self.fold_one(&standing, page).await),
-                    None => None,
-                }
-            }
-        });
+        let follows = |standing: &&Standing| {
+            standing.is_behind(page.end.position) && standing.position() >= page.after
+        };
+        let standings: Vec<Standing> = turn.standings.iter().filter(follows).cloned().collect();
         // At once: a store across a network answers all of them in the time of one.
-        let folded: [_; PROJECTIONS.len()] =
-            tokio::join!(first, second, third, fourth, fifth).into();
-        let mut moved = false;
-        for (standing, folded) in turn.standings.iter_mut().zip(folded) {
-            match folded.transpose()? {
-                None => {}
-                Some(Folded::Upto(checkpoint)) => standing.checkpoint = Some(checkpoint),
-                Some(Folded::Moved) => moved = true,
-                Some(Folded::Stopped(checkpoint, stopped)) => {
-                    let view = standing.projection().name();
-                    let Stopped { position, reason } = &stopped;
-                    tracing::error!(view, position, reason, "a view stopped");
-                    turn.tried.insert(view);
-                    standing.checkpoint = checkpoint;
-                    standing.stopped = true;
+        let prepared = join_all(standings.iter().map(|standing| {
+            self.prepare(standing.projection(), standing.checkpoint, page, page.end)
+        }));
+        let (mut folds, mut whole, mut moved) = (Vec::new(), Vec::new(), false);
+        for (standing, prepared) in standings.iter().zip(prepared.await) {
+            match prepared? {
+                Prepared::Fold(fold) => {
+                    folds.push(fold);
+                    whole.push(standing.index);
+                }
+                Prepared::Not(stopped) => {
+                    let folded = self.fold_before(standing, page, stopped).await?;
+                    moved |= turn.note(standing.index, folded);
                 }
             }
+        }
+        for (index, applied) in whole.into_iter().zip(self.views.apply_all(folds).await) {
+            let folded = match applied {
+                Ok(()) => Folded::Upto(page.end),
+                Err(ApplyError::Moved { .. }) => Folded::Moved,
+                Err(error) => return Err(failed(error)),
+            };
+            moved |= turn.note(index, folded);
         }
         if moved { self.read_standings(turn).await } else { Ok(()) }
     }
 
-    async fn fold_one(
+    /// Folds in what of a page is before the batch of a bad event, which is still worth showing.
+    async fn fold_before(
         &self,
         standing: &Standing,
         page: &FoldPage,
+        mut stopped: Stopped,
     ) -> Result<Folded, ProjectionError> {
         let (projection, after) = (standing.projection(), standing.checkpoint);
-        let mut stopped = match self.write(projection, after, page, page.end).await? {
-            Written::Whole => return Ok(Folded::Upto(page.end)),
-            Written::Moved => return Ok(Folded::Moved),
-            Written::Not(stopped) => stopped,
-        };
-        // What is before the batch of the bad event is still worth showing.
         let reached = loop {
             let end = self.batch_end_before(stopped.position, standing.position()).await?;
             let Some(end) = end else { break after };
-            match self.write(projection, after, page, end).await? {
-                Written::Whole => break Some(end),
-                Written::Moved => return Ok(Folded::Moved),
-                Written::Not(earlier) => stopped = earlier,
+            match self.prepare(projection, after, page, end).await? {
+                Prepared::Not(earlier) => stopped = earlier,
+                Prepared::Fold(fold) => match self.views.apply(fold).await {
+                    Ok(()) => break Some(end),
+                    Err(ApplyError::Moved { .. }) => return Ok(Folded::Moved),
+                    Err(error) => return Err(failed(error)),
+                },
             }
         };
         let stop = self.views.stop(projection.name(), reached, self.epoch, stopped.clone()).await;
@@ -123,18 +123,18 @@ impl Projector {
         }
     }
 
-    /// Writes what a page up to `end` changes in one view.
-    async fn write(
+    /// What a page up to `end` changes in one view.
+    async fn prepare(
         &self,
         projection: &dyn Projection,
         after: Option<Checkpoint>,
         page: &FoldPage,
         end: Checkpoint,
-    ) -> Result<Written, ProjectionError> {
+    ) -> Result<Prepared, ProjectionError> {
         let from = after.map_or(0, |checkpoint| checkpoint.position);
         let facts = match page.facts(projection, from, end.position) {
             Ok(facts) => facts,
-            Err((position, reason)) => return Ok(Written::Not(Stopped { position, reason })),
+            Err((position, reason)) => return Ok(Prepared::Not(Stopped { position, reason })),
         };
         let mut rows = Rows::default();
         loop {
@@ -152,21 +152,16 @@ impl Projector {
         for fact in &facts {
             if let Err(reason) = projection.fold(&mut rows, fact) {
                 let position = fact.recorded.position;
-                return Ok(Written::Not(Stopped { position, reason }));
+                return Ok(Prepared::Not(Stopped { position, reason }));
             }
         }
-        let fold = Fold {
+        Ok(Prepared::Fold(Fold {
             projection: projection.name().to_owned(),
             after,
             epoch: self.epoch,
             checkpoint: end,
             rows: rows.into_changed(&*self.views, projection.name()).await?,
-        };
-        match self.views.apply(fold).await {
-            Ok(()) => Ok(Written::Whole),
-            Err(ApplyError::Moved { .. }) => Ok(Written::Moved),
-            Err(error) => Err(failed(error)),
-        }
+        }))
     }
 
     /// The end of the last batch before `position`, if one ends after `after`.
@@ -184,10 +179,31 @@ impl Projector {
     }
 }
 
-/// What became of an attempt to write a page.
-enum Written {
-    Whole,
-    Moved,
+impl Turn {
+    /// Notes what became of a page in the projection with this index; whether somebody else moved
+    /// it on.
+    fn note(&mut self, index: usize, folded: Folded) -> bool {
+        let Some(standing) = self.standings.get_mut(index) else { return true };
+        match folded {
+            Folded::Upto(checkpoint) => standing.checkpoint = Some(checkpoint),
+            Folded::Moved => return true,
+            Folded::Stopped(checkpoint, stopped) => {
+                let view = standing.projection().name();
+                let Stopped { position, reason } = &stopped;
+                tracing::error!(view, position, reason, "a view stopped");
+                self.tried.insert(view);
+                standing.checkpoint = checkpoint;
+                standing.stopped = true;
+            }
+        }
+        false
+    }
+}
+
+/// What a projection makes of a page.
+enum Prepared {
+    Fold(Fold),
+    /// It cannot get over this event.
     Not(Stopped),
 }
 

@@ -31,6 +31,18 @@ impl LogPage {
         self.end
     }
 
+    /// This page with those that follow it, as one.
+    pub(super) fn with(self, following: &[Self]) -> Self {
+        let Some(last) = following.last() else { return self };
+        let count = following.iter().map(|page| page.events().len()).sum::<usize>();
+        let mut events = Vec::with_capacity(self.events().len() + count);
+        events.extend_from_slice(self.events());
+        for page in following {
+            events.extend_from_slice(page.events());
+        }
+        Self { events: Arc::new(events), skipped: 0, end: last.end }
+    }
+
     /// What of it comes after a position; `None`: nothing.
     pub(super) fn after(mut self, position: u64) -> Option<Self> {
         if self.end.position <= position {

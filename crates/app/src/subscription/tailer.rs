@@ -6,7 +6,10 @@ use std::{
 };
 
 use flexcore_ports::{Checkpoint, EventStore, StoreError};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{LogPage, LogSubscriptions, SubscriptionError, must_be_ours, read_page};
@@ -21,11 +24,15 @@ pub struct TailerOptions {
     pub poll: Option<Duration>,
     /// How long to wait before a store that failed is asked again.
     pub retry: Duration,
+    /// How much time there is between two reads at least, so that what many append at once is read
+    /// in a few pages. What comes after a quiet moment is read at once.
+    pub gather: Duration,
 }
 
 impl Default for TailerOptions {
     fn default() -> Self {
-        Self { queue: 16, poll: None, retry: Duration::from_millis(250) }
+        let (retry, gather) = (Duration::from_millis(250), Duration::from_millis(2));
+        Self { queue: 16, poll: None, retry, gather }
     }
 }
 
@@ -141,6 +148,7 @@ impl Tailer {
 
     async fn follow(&mut self) -> Result<(), SubscriptionError> {
         loop {
+            let since = Instant::now();
             match self.read_to_end().await {
                 Ok(()) => {}
                 Err(SubscriptionError::Store(error))
@@ -162,6 +170,7 @@ impl Tailer {
             if !self.wait().await {
                 return Ok(());
             }
+            tokio::time::sleep_until(since + self.options.gather).await;
         }
     }
 

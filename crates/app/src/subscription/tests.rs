@@ -157,7 +157,12 @@ async fn tail(
     queue: usize,
 ) -> (LogSubscriptions, CancellationToken, JoinHandle<Outcome>) {
     let store: Arc<dyn EventStore> = log.clone();
-    let options = TailerOptions { queue, retry: Duration::from_millis(1), poll: None };
+    let options = TailerOptions {
+        queue,
+        retry: Duration::from_millis(1),
+        poll: None,
+        gather: Duration::ZERO,
+    };
     let (tailer, subscriptions) = Tailer::new(store, options).await.unwrap();
     let end = CancellationToken::new();
     let task = tokio::spawn(tailer.run(end.clone()));

@@ -99,6 +99,18 @@ pub trait ProjectedRows: Send + Sync {
     /// [`ApplyError`].
     async fn apply(&self, fold: Fold) -> Result<(), ApplyError>;
 
+    /// Writes folds of different projections, each under the conditions of
+    /// [`apply`](Self::apply), and gives what became of each, in their order. One that is refused
+    /// keeps no other from being written. A store writes them together if it can: one transaction
+    /// costs less than one for each.
+    async fn apply_all(&self, folds: Vec<Fold>) -> Vec<Result<(), ApplyError>> {
+        let mut outcomes = Vec::with_capacity(folds.len());
+        for fold in folds {
+            outcomes.push(self.apply(fold).await);
+        }
+        outcomes
+    }
+
     /// Remembers that a projection cannot get over an event, under the conditions of
     /// [`apply`](Self::apply).
     ///

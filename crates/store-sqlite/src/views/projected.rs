@@ -29,20 +29,27 @@ impl ProjectedRows for SqliteViewStore {
     }
 
     async fn apply(&self, fold: Fold) -> Result<(), ApplyError> {
-        let write = move |connection: &Connection| {
-            let Fold { projection: name, after, epoch, checkpoint, rows } = fold;
-            if let Some(refusal) = checkpoints::refusal(connection, &name, after, epoch)? {
-                return Ok(Err(refusal));
-            }
-            for row in &rows {
-                write(connection, &name, row)?;
-            }
-            let checkpoint = Some(checkpoint);
-            let status = ProjectionStatus { name, checkpoint, epoch, stopped: None };
-            checkpoints::write(connection, &status).map(Ok)
-        };
-        let result = self.place().write(write).await;
+        let result = self.place().write(move |connection| write_fold(connection, &fold)).await;
         self.heal(result)?
+    }
+
+    async fn apply_all(&self, folds: Vec<Fold>) -> Vec<Result<(), ApplyError>> {
+        if folds.is_empty() {
+            return Vec::new();
+        }
+        let kept = folds.clone();
+        let write = move |connection: &Connection| -> rusqlite::Result<Vec<_>> {
+            folds.iter().map(|fold| write_fold(connection, fold)).collect()
+        };
+        if let Ok(outcomes) = self.place().write(write).await {
+            return outcomes;
+        }
+        // One of them cannot be written: by itself, each tells.
+        let mut outcomes = Vec::with_capacity(kept.len());
+        for fold in kept {
+            outcomes.push(self.apply(fold).await);
+        }
+        outcomes
     }
 
     async fn stop(
@@ -64,6 +71,20 @@ impl ProjectedRows for SqliteViewStore {
         let result = self.place().write(write).await;
         self.heal(result)?
     }
+}
+
+/// Writes a fold unless it is refused; then nothing of it.
+fn write_fold(connection: &Connection, fold: &Fold) -> rusqlite::Result<Result<(), ApplyError>> {
+    let Fold { projection: name, after, epoch, checkpoint, rows } = fold;
+    if let Some(refusal) = checkpoints::refusal(connection, name, *after, *epoch)? {
+        return Ok(Err(refusal));
+    }
+    for row in rows {
+        write(connection, name, row)?;
+    }
+    let (name, checkpoint) = (name.clone(), Some(*checkpoint));
+    let status = ProjectionStatus { name, checkpoint, epoch: *epoch, stopped: None };
+    checkpoints::write(connection, &status).map(Ok)
 }
 
 fn find(

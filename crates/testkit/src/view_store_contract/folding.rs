@@ -94,6 +94,38 @@ pub async fn a_fold_that_read_another_checkpoint_is_refused(views: &dyn ViewStor
     views.apply(other).await.expect("each projection has its own");
 }
 
+/// Folds that are written together are taken and refused each for itself.
+pub async fn of_several_folds_each_is_taken_or_refused(views: &dyn ViewStore) {
+    let row = |number, name| vec![ViewRow::Pipeline(pipeline_row(number, name))];
+    let of = |projection: &str, fold: Fold| Fold { projection: projection.to_owned(), ..fold };
+    let first = vec![
+        of("b", fold(None, 0, 3, row(1, "first"))),
+        of("a", fold(None, 4, 3, vec![note("n", Some("1"))])),
+    ];
+    let outcomes = views.apply_all(first).await;
+    assert!(matches!(outcomes.as_slice(), [Ok(()), Ok(())]), "{outcomes:?}");
+    let second = vec![
+        of("a", fold(Some(checkpoint(3)), 3, 5, vec![note("n", Some("2"))])),
+        of("b", fold(Some(checkpoint(3)), 0, 5, row(1, "second"))),
+        of("c", fold(Some(checkpoint(3)), 0, 5, row(2, "third"))),
+    ];
+    let outcomes = views.apply_all(second).await;
+    let [Err(ApplyError::Fenced { .. }), Ok(()), Err(ApplyError::Moved { projection })] =
+        outcomes.as_slice()
+    else {
+        panic!("{outcomes:?}");
+    };
+    assert_eq!(projection, "c");
+    assert_eq!(names(views).await, ["second"]);
+    let kept = views.load("a", vec![RowKey::Note("n".to_owned())]).await;
+    assert_eq!(kept.expect("it can be read"), [note("n", Some("1"))]);
+    let at = async |name| views.checkpoint(name).await.expect("it can be read");
+    assert_eq!(at("a").await, Some(checkpoint(3)));
+    assert_eq!(at("b").await, Some(checkpoint(5)));
+    assert_eq!(at("c").await, None);
+    assert!(views.apply_all(vec![]).await.is_empty());
+}
+
 /// An owner that lost its lease is told.
 pub async fn a_fold_of_a_smaller_epoch_is_refused(views: &dyn ViewStore) {
     let row = |name| vec![ViewRow::Pipeline(pipeline_row(1, name))];

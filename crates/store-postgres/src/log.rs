@@ -4,6 +4,7 @@ mod answers;
 mod arrays;
 mod batch;
 mod batcher;
+mod drive;
 mod event_store;
 mod failure;
 mod lane;

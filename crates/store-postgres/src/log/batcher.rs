@@ -110,9 +110,11 @@ impl Batcher {
     }
 
     /// Callers that were answered a moment ago mostly send again. Sending what the first of them
-    /// bring would make the others wait for a batch of their own.
+    /// bring would make the others wait for a batch of their own. A lone caller has no others: its
+    /// next append wakes this task as soon as looking for it would, and looking would wake another
+    /// thread, which takes a processor from the server.
     async fn gather(&mut self, state: &mut State) {
-        if !state.running.is_empty() {
+        if !state.running.is_empty() || state.last_size <= 1 {
             return;
         }
         let patience = (state.took / 4).clamp(GAP.0, GAP.1);

@@ -1,10 +1,8 @@
 //! One connection for appends, and how a batch gets over it.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -16,12 +14,13 @@ use tokio_postgres::{Client, Connection, Row, Socket, Statement};
 use super::{
     answers::{Outcome, Request},
     batch::{APPEND_BATCH, Batch, Lone},
+    drive::drive,
     failure::Failure,
     names::Names,
     partitions::Partitions,
     prepared::Prepared,
 };
-use crate::{OpenError, connection::Connector, open_error::reason, tls::Encrypted};
+use crate::{OpenError, connection::Connector, tls::Encrypted};
 
 /// The settings of sessions that append: whoever hangs must not hold the log's lock for long.
 const SETTINGS: [(&str, &str); 4] = [
@@ -350,45 +349,5 @@ fn fail(requests: Vec<Request>, failure: &Failure) {
     };
     for request in requests {
         request.answer(Outcome::Failed(error.clone()));
-    }
-}
-
-/// Waits for a statement and drives its connection meanwhile.
-async fn drive<T>(
-    connection: &mut Pin<Box<Connection<Socket, Encrypted>>>,
-    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
-) -> Result<T, Failure> {
-    let mut statement = pin!(statement);
-    let mut ended = None;
-    let result = poll_fn(|context| {
-        if let Poll::Ready(result) = statement.as_mut().poll(context) {
-            return Poll::Ready(Some(result));
-        }
-        if ended.is_none()
-            && let Poll::Ready(end) = connection.as_mut().poll(context)
-        {
-            ended = Some(end.err().map(|error| reason(&error)));
-        }
-        // The answer may have come, or the end of the connection ended the statement too.
-        match statement.as_mut().poll(context) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            // Nobody is left who could bring an answer.
-            Poll::Pending if ended.is_some() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    });
-    let result = result.await;
-    match (result, ended) {
-        (Some(Ok(value)), _) => Ok(value),
-        (None, ended) => {
-            let reason = ended.flatten().unwrap_or_else(|| "the connection was closed".to_owned());
-            Err(Failure::Reconnect { reason, is_unknown: true })
-        }
-        (Some(Err(error)), Some(Some(reason))) if error.code().is_none() => {
-            // Why the connection ended says more than that it did.
-            let _ = error;
-            Err(Failure::Reconnect { reason, is_unknown: true })
-        }
-        (Some(Err(error)), _) => Err(Failure::new(&error)),
     }
 }

@@ -4,13 +4,12 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use flexcore_ports::{
     Artifacts, Clock, Coordinator, EventStore, Ids, LogVerifier, Logs, RebuildViews, Secrets,
-    Snapshots, ViewStore,
+    Snapshots, StoreError, ViewStore,
 };
 
-use tokio_util::sync::CancellationToken;
-
 use crate::{
-    PluginPorts, Projector, SnapshotPolicy, Start, Tailer, TailerOptions, plugin::PluginLifecycle,
+    LogSubscriptions, PluginPorts, Projector, SnapshotPolicy, Start, Tailer, TailerOptions,
+    plugin::PluginLifecycle,
 };
 
 /// The outside world, as the application sees it.
@@ -103,23 +102,23 @@ impl Services {
         &self.ports.host_environment
     }
 
-    /// Keeps the views up to date until the store is gone; at once where this process only reads.
+    /// The one tailer of this process, to be run beside everything that follows the log.
     ///
     /// # Errors
-    /// The projection stopped.
-    pub async fn follow(&self) -> Result<(), crate::ProjectionError> {
-        let Some(projector) = &self.projector else { return Ok(()) };
+    /// The store failed.
+    pub async fn tailer(&self) -> Result<(Tailer, LogSubscriptions), StoreError> {
         let store = Arc::clone(&self.ports.store);
-        let (tailer, log) = Tailer::new(store, TailerOptions::default()).await?;
-        let end = CancellationToken::new();
-        // Whoever subscribed is told by the tailer why it ended.
-        let tail = tailer.run(end.clone());
-        let views = async {
-            let _end = end.drop_guard();
-            projector.follow(log.subscribe(Start::Now).await?).await
-        };
-        let (tail, views) = tokio::join!(tail, views);
-        views.and(tail.map_err(Into::into))
+        Tailer::new(store, TailerOptions::default()).await
+    }
+
+    /// Keeps the views up to date for as long as the log is tailed; at once where this process only
+    /// reads.
+    ///
+    /// # Errors
+    /// The projection stopped, or the tailer did.
+    pub async fn follow(&self, log: LogSubscriptions) -> Result<(), crate::ProjectionError> {
+        let Some(projector) = &self.projector else { return Ok(()) };
+        projector.follow(log.subscribe(Start::Now).await?).await
     }
 
     /// The ports that it was made with.

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     fmt,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -11,11 +12,12 @@ use std::{
 
 use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, ErrorBody};
-use flexcore_app::{CommandBus, Discovery, QueryBus, Runner, Services};
+use flexcore_app::{CommandBus, Discovery, LogSubscriptions, QueryBus, Runner, Services};
 use flexcore_pipeline_file::Project;
 use flexcore_ports::{LogTransfer, LogVerifier};
 use serde_json::Value;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use crate::{DatabaseUrl, StoreAddress, StoreMigration, StoreStatus};
 
@@ -103,12 +105,63 @@ pub trait Host: Send + Sync {
         envelope: CommandEnvelope,
     ) -> Result<Option<Result<Value, ErrorBody>>, HostError>;
 
+    /// Serves the store of a place over HTTP, and drives its executions, until `stop` fires and
+    /// what was under way has ended.
+    ///
+    /// # Errors
+    /// [`HostErrorKind::Refused`] if it may not listen there; others as for [`Host::write`].
+    async fn serve(
+        &self,
+        place: &Place,
+        settings: ServeSettings,
+        stop: CancellationToken,
+    ) -> Result<(), HostError>;
+
     /// The catalog of a sync step's tap: its discovery with the step's `select`, `metadata` and
     /// `schema` applied. Nothing is recorded and the store is not locked.
     ///
     /// # Errors
     /// [`HostError`] if the settings cannot be rendered or the tap cannot discover.
     async fn discover(&self, place: &Place, discovery: Discovery) -> Result<Value, HostError>;
+}
+
+/// How a server serves.
+pub struct ServeSettings {
+    /// Where it listens; port 0 for any that is free.
+    pub address: SocketAddr,
+    /// Names under which it is reached besides its own.
+    pub hosts: Vec<String>,
+    /// Whether it answers requests, drives executions, or both.
+    pub roles: ServeRoles,
+    /// Told once requests are answered: where.
+    pub ready: Box<dyn FnOnce(ServeAddress) + Send>,
+}
+
+/// What a server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServeRoles {
+    /// Answers requests.
+    pub api: bool,
+    /// Drives executions.
+    pub worker: bool,
+}
+
+/// Where a server answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeAddress {
+    /// The address, with the real port.
+    pub address: SocketAddr,
+    /// The file with the token that requests carry.
+    pub token_file: PathBuf,
+}
+
+impl fmt::Debug for ServeSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ServeSettings")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a native connector is, for a list.
@@ -155,6 +208,8 @@ pub struct Writer {
     pub queries: QueryBus,
     /// Drives executions.
     pub runner: Runner,
+    /// The log as it grows.
+    pub log: LogSubscriptions,
     /// Lets go of the store.
     pub closing: Box<dyn CloseStore>,
 }
@@ -165,8 +220,8 @@ impl Writer {
     /// # Errors
     /// [`HostError`] if the store did not close cleanly; what was appended is durable all the same.
     pub async fn close(self) -> Result<(), HostError> {
-        let Self { services, commands, queries, runner, closing } = self;
-        drop((services, commands, queries, runner));
+        let Self { services, commands, queries, runner, log, closing } = self;
+        drop((services, commands, queries, runner, log));
         closing.close().await
     }
 }
@@ -179,7 +234,7 @@ impl fmt::Debug for Writer {
 
 /// The end of a [`Writer`].
 #[async_trait]
-pub trait CloseStore: Send {
+pub trait CloseStore: Send + Sync {
     /// Ends every process of the launcher, writes out the log and releases the lock.
     ///
     /// # Errors

@@ -44,8 +44,8 @@ mod verb;
 pub use arguments::{Cli, parse};
 pub use exit::Exit;
 pub use host::{
-    BuiltInDescription, CloseStore, ConnectorDescription, Host, HostError, HostErrorKind, Place, Reader, Transfer,
-    TransferEnd, Writer,
+    BuiltInDescription, CloseStore, ConnectorDescription, Host, HostError, HostErrorKind, Place,
+    Reader, ServeAddress, ServeRoles, ServeSettings, Transfer, TransferEnd, Writer,
 };
 pub use note_file::append_note;
 pub use session::execute;

@@ -14,6 +14,7 @@ mod plugin;
 mod run;
 mod schema;
 mod select;
+mod serve;
 mod store;
 mod system;
 mod validate;
@@ -66,6 +67,8 @@ pub(crate) enum Verb {
     /// Plugins
     #[command(subcommand)]
     Plugin(plugin::PluginVerb),
+    /// Serve REST and live streams, and drive executions
+    Serve(serve::ServeArguments),
     /// Write a starter project that runs as it is
     Init(init::InitArguments),
     /// Print the completions of a shell
@@ -92,6 +95,7 @@ impl Verb {
             Self::Views(query) => system::views(session, query).await,
             Self::Store(verb) => verb.execute(session).await,
             Self::Plugin(verb) => return verb.execute(session).await,
+            Self::Serve(arguments) => arguments.execute(session).await,
             Self::Init(arguments) => arguments.execute(session),
             Self::Completions(arguments) => arguments.execute(session),
             Self::Schema(arguments) => arguments.execute(session),

@@ -12,12 +12,13 @@ use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, ErrorBody};
 use flexcore_app::{BuiltInPlugin, DiscoverPorts, Discovery, RunnerOptions, discover};
 use flexcore_cli::{
-    BuiltInDescription, ConnectorDescription, DatabaseUrl, Host, HostError, HostErrorKind, Place, Reader,
-    StoreMigration, StoreStatus, Transfer, TransferEnd, Writer,
+    BuiltInDescription, ConnectorDescription, DatabaseUrl, Host, HostError, HostErrorKind, Place,
+    Reader, ServeSettings, StoreMigration, StoreStatus, Transfer, TransferEnd, Writer,
 };
 use flexcore_ports::{Ids, LogVerifier};
 use flexcore_sync::{PumpSyncRunner, SyncOptions};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     checkpoints,
@@ -25,7 +26,7 @@ use crate::{
     control::{self, Answer, Request},
     lease,
     paths::StatePaths,
-    plugins, reader, sandbox, store, transfer, writer,
+    plugins, reader, sandbox, serve, store, transfer, writer,
 };
 
 /// How long the processes of an attempt may take to end after they were asked to: a target that
@@ -193,6 +194,15 @@ impl Host for BinaryHost {
             Answer::Reply(reply) => Ok(reply),
             Answer::Error(error) => Err(error),
         }))
+    }
+
+    async fn serve(
+        &self,
+        place: &Place,
+        settings: ServeSettings,
+        stop: CancellationToken,
+    ) -> Result<(), HostError> {
+        serve::serve(self, place, settings, stop).await
     }
 
     async fn discover(&self, place: &Place, discovery: Discovery) -> Result<Value, HostError> {

@@ -17,6 +17,7 @@ mod paths;
 mod plugins;
 mod reader;
 mod sandbox;
+mod serve;
 mod store;
 mod transfer;
 mod writer;

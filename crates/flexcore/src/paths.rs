@@ -41,6 +41,10 @@ impl StatePaths {
         self.folder.join("trusted-keys")
     }
 
+    pub(crate) fn token(&self) -> PathBuf {
+        self.folder.join("token")
+    }
+
     pub(crate) fn launcher_lock(&self) -> PathBuf {
         self.folder.join("launcher.lock")
     }

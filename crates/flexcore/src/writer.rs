@@ -8,7 +8,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flexcore_app::{CommandBus, Ports, Projector, QueryBus, Runner, Services, Unobserved};
+use flexcore_app::{
+    CommandBus, LogSubscriptions, Ports, Projector, QueryBus, Runner, Services, Tailer, Unobserved,
+};
 use flexcore_artifacts::{FolderArtifacts, FolderLogs, LogOptions};
 use flexcore_cli::{CloseStore, HostError, Place, Writer};
 use flexcore_pipeline_file::SecretProvider as Configured;
@@ -18,6 +20,7 @@ use flexcore_sandbox::{IsolationPolicy, Launcher, LauncherOptions};
 use flexcore_secrets::{EnvSecrets, FileSecrets, ProvidedSecrets, SecretMask, SecretProvider};
 use flexcore_sync::PumpSyncRunner;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     checkpoints::{CheckpointSettings, RunningCheckpoints},
@@ -81,15 +84,16 @@ pub(crate) async fn open(
     );
     let control = ControlServer::listen(paths.folder(), Arc::clone(&services), commands.clone())
         .map_err(|error| failed(format!("the control socket cannot be made: {error}")))?;
-    let projection = tokio::spawn(follow(Arc::clone(&services)));
+    let (tailer, log) = services.tailer().await.map_err(|error| failed(chain(&error)))?;
+    let following = Following::start(tailer, log.clone(), &services);
     let checkpoints = checkpoints.map(|settings| {
         let events = Arc::clone(&store.events);
         RunningCheckpoints::start(settings, events, &launcher, &environment)
     });
     let (logs, work) = (parts.logs, paths.work());
     let closing =
-        Closing { store, launcher, plugins, control, projection, checkpoints, logs, work };
-    Ok(Writer { services, commands, queries, runner, closing: Box::new(closing) })
+        Closing { store, launcher, plugins, control, following, checkpoints, logs, work };
+    Ok(Writer { services, commands, queries, runner, log, closing: Box::new(closing) })
 }
 
 /// Removes the private folders of attempts. To be called while none is alive: what is there was
@@ -103,10 +107,38 @@ fn clear(work: &Path) {
     }
 }
 
-/// Keeps the views up to date while the store is open; a list asks for it besides.
-async fn follow(services: Arc<Services>) {
-    if let Err(error) = services.follow().await {
-        tracing::warn!(%error, "the views no longer follow the log");
+/// What follows the log while the store is open: the tailer, and the views.
+struct Following {
+    end: CancellationToken,
+    tailer: JoinHandle<()>,
+    projection: JoinHandle<()>,
+}
+
+impl Following {
+    fn start(tailer: Tailer, log: LogSubscriptions, services: &Arc<Services>) -> Self {
+        let end = CancellationToken::new();
+        let token = end.clone();
+        let tailer = tokio::spawn(async move {
+            if let Err(error) = tailer.run(token).await {
+                tracing::warn!(%error, "the log is no longer followed");
+            }
+        });
+        let services = Arc::clone(services);
+        // A list brings the views up to date besides.
+        let projection = tokio::spawn(async move {
+            if let Err(error) = services.follow(log).await {
+                tracing::warn!(%error, "the views no longer follow the log");
+            }
+        });
+        Self { end, tailer, projection }
+    }
+
+    async fn stop(self) {
+        let Self { end, tailer, projection } = self;
+        projection.abort();
+        end.cancel();
+        // They were told to end or have ended; either way they hold the store no longer.
+        let _ = tokio::join!(projection, tailer);
     }
 }
 
@@ -195,7 +227,7 @@ struct Closing {
     launcher: Launcher,
     plugins: Plugins,
     control: ControlServer,
-    projection: JoinHandle<()>,
+    following: Following,
     checkpoints: Option<RunningCheckpoints>,
     logs: Arc<FolderLogs>,
     work: PathBuf,
@@ -204,11 +236,9 @@ struct Closing {
 #[async_trait]
 impl CloseStore for Closing {
     async fn close(self: Box<Self>) -> Result<(), HostError> {
-        let Self { store, launcher, plugins, control, projection, checkpoints, logs, work } = *self;
+        let Self { store, launcher, plugins, control, following, checkpoints, logs, work } = *self;
         drop(control);
-        projection.abort();
-        // It was aborted or has ended; either way it holds the store no longer.
-        let _ = projection.await;
+        following.stop().await;
         let projector = Projector::new(Arc::clone(&store.events), Arc::clone(&store.views));
         if let Err(error) = projector.catch_up().await {
             tracing::warn!(%error, "the views do not follow the log");

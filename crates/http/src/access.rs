@@ -1,0 +1,228 @@
+//! Who may ask: the names of the server, the origin of pages, and who the caller is.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, Response, Uri, header},
+    middleware::Next,
+    response::IntoResponse,
+};
+use flexcore_app::{Permissions, RequestContext};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    Api,
+    problem::{Fault, Problem},
+};
+
+/// What a request brings to show who sends it.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    /// The token of `Authorization: Bearer`.
+    pub bearer: Option<&'a str>,
+}
+
+impl std::fmt::Debug for Credentials<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Credentials").finish_non_exhaustive()
+    }
+}
+
+/// Who sends a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The name that events carry.
+    pub actor: Arc<str>,
+    /// The tenant that the caller belongs to.
+    pub tenant: Arc<str>,
+    /// What the caller may do.
+    pub permissions: Permissions,
+}
+
+/// Knows callers by their credentials.
+#[async_trait]
+pub trait Authenticate: Send + Sync {
+    /// Who it is; `None` if nobody is known by that.
+    async fn authenticate(&self, credentials: Credentials<'_>) -> Option<Caller>;
+}
+
+/// The one token of a server without configured authentication. Whoever can read the operator's
+/// file has it, and may do everything.
+#[derive(Clone)]
+pub struct LocalToken {
+    digest: [u8; 32],
+}
+
+impl LocalToken {
+    /// Callers who know `token`.
+    pub fn new(token: &str) -> Self {
+        Self { digest: Sha256::digest(token).into() }
+    }
+}
+
+impl std::fmt::Debug for LocalToken {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("LocalToken").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Authenticate for LocalToken {
+    async fn authenticate(&self, credentials: Credentials<'_>) -> Option<Caller> {
+        let given: [u8; 32] = Sha256::digest(credentials.bearer?).into();
+        // How long it takes to compare two digests tells nothing about the token.
+        (given == self.digest).then(|| Caller {
+            actor: "operator".into(),
+            tenant: "default".into(),
+            permissions: Permissions::All,
+        })
+    }
+}
+
+/// The names under which a server may be reached. A page that lets its own name point here (DNS
+/// rebinding) still sends its own name.
+#[derive(Debug, Clone)]
+pub struct Hosts {
+    names: Arc<BTreeSet<String>>,
+}
+
+impl Hosts {
+    /// `localhost`, the loopback addresses, where the server listens, and what the operator names.
+    pub fn new(listens: SocketAddr, named: impl IntoIterator<Item = String>) -> Self {
+        let mut names: BTreeSet<String> =
+            ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+        if !listens.ip().is_unspecified() {
+            names.insert(listens.ip().to_string());
+        }
+        names.extend(named.into_iter().map(|name| name.to_ascii_lowercase()));
+        Self { names: Arc::new(names) }
+    }
+
+    /// Whether an authority such as `localhost:8080` is one of them.
+    fn contain(&self, authority: &str) -> bool {
+        self.names.contains(&host_of(authority).to_ascii_lowercase())
+    }
+}
+
+/// The host of `host:port`, without the brackets of an IPv6 address.
+fn host_of(authority: &str) -> &str {
+    if let Some(rest) = authority.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    if authority.parse::<IpAddr>().is_ok() {
+        return authority;
+    }
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+}
+
+/// Lets through what comes to a name of this server and from no page of another.
+pub(crate) async fn guard_names(
+    State(api): State<Arc<Api>>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    match check_names(&api.hosts, request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn check_names(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    let of_header = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let of_uri = uri.authority().map(axum::http::uri::Authority::as_str);
+    let host = of_uri.or(of_header).unwrap_or_default();
+    if !hosts.contain(host) {
+        let text = format!("this server is not reached by the name `{host}`");
+        return Err(Fault::Host.because(text).hint("name it with --allow-host"));
+    }
+    let origin = headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("null"));
+    let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, name)| name == host);
+    match origin {
+        Some(origin) if !is_own(origin) => {
+            let text = format!("a page of `{origin}` may not use this server");
+            Err(Fault::Origin.because(text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Finds out who asks, for everything that needs a caller.
+pub(crate) async fn identify(
+    State(api): State<Arc<Api>>,
+    mut request: Request,
+    next: Next,
+) -> Response<Body> {
+    let bearer = request.headers().get(header::AUTHORIZATION);
+    let bearer = bearer.and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    let credentials = Credentials { bearer: bearer.as_deref() };
+    let Some(caller) = api.access.authenticate(credentials).await else {
+        let text = match bearer {
+            Some(_) => "nobody is known by this token",
+            None => "the request does not say who sends it",
+        };
+        let hint = "send `Authorization: Bearer TOKEN`; without configured authentication the \
+                    token is in .flexcore/token";
+        return Fault::Unauthenticated.because(text).hint(hint).into_response();
+    };
+    let context = RequestContext {
+        tenant: caller.tenant,
+        actor: caller.actor,
+        correlation: correlation(request.headers()),
+        permissions: caller.permissions,
+    };
+    request.extensions_mut().insert(context);
+    next.run(request).await
+}
+
+/// What the caller says that the request is part of.
+fn correlation(headers: &HeaderMap) -> Option<uuid::Uuid> {
+    headers.get("x-correlation-id")?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts() -> Hosts {
+        Hosts::new(([127, 0, 0, 1], 8080).into(), ["Flexcore.Example".to_owned()])
+    }
+
+    #[test]
+    fn a_server_is_reached_by_its_own_names_only() {
+        let hosts = hosts();
+        for own in ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "::1"] {
+            assert!(hosts.contain(own), "{own}");
+        }
+        assert!(hosts.contain("flexcore.example:443"));
+        for other in ["", "evil.example", "localhost.evil.example:8080", "127.0.0.1.nip.io"] {
+            assert!(!hosts.contain(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_origin_is_refused() {
+        let check = |origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "localhost:8080".parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            check_names(&hosts(), &Uri::from_static("/live"), &headers)
+        };
+        assert_eq!(check(None), Ok(()));
+        assert_eq!(check(Some("http://localhost:8080")), Ok(()));
+        for foreign in ["http://evil.example", "null", "http://localhost:9999", "localhost:8080"] {
+            assert!(check(Some(foreign)).is_err(), "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! REST and live streams: a request becomes a command or a query, its reply a response.
+//!
+//! ```text
+//! connection ─▶ limits ▸ request id ▸ Host and Origin ▸ who asks ─▶ route ─▶ bus ─▶ JSON
+//! ```
+//!
+//! There is no list of routes here: each request type of [`flexcore_api`] says where REST has it
+//! ([`Route`](flexcore_api::Route)), and which permission it needs, which the bus checks. From the
+//! same lists come the requests by name (`POST commands`, `POST queries`) and the OpenAPI
+//! description.
+//!
+//! A field of a request comes from the path, the query or the JSON body. Bodies are not parsed into
+//! values on the way, so that numbers keep their digits.
+//!
+//! # What this crate must not know
+//!
+//! Use cases, stores, and how a process is wired or ends: it is handed the buses, who may ask and a
+//! listener.
+//!
+//! # How to add a route
+//!
+//! Give the request type its `ROUTE`. What is no request, such as a live stream or a health check,
+//! is a file here and a line in [`router`].
+
+mod access;
+mod fields;
+mod health;
+mod live;
+mod openapi;
+mod operation;
+mod problem;
+mod rest;
+mod router;
+mod server;
+mod state;
+
+pub use access::{Authenticate, Caller, Credentials, Hosts, LocalToken};
+pub use health::{Check, Health, HealthChecks};
+pub use openapi::openapi;
+pub use router::router;
+pub use server::{Server, ServerOptions};
+pub use state::Api;
+
+/// Where the interface begins.
+pub const ROOT: &str = "/api/v1/flexcore";

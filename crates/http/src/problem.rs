@@ -1,0 +1,157 @@
+//! Errors as callers see them: `application/problem+json` (RFC 9457).
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use flexcore_api::ErrorBody;
+use flexcore_app::UseCaseError;
+use serde_json::json;
+
+/// A request that is answered with an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    pub(crate) body: ErrorBody,
+}
+
+/// What a request did wrong before it came to a use case. Each has a page in `docs/errors`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nobody knows who asks.
+    Unauthenticated,
+    /// A name under which this server is not to be reached.
+    Host,
+    /// A page of another origin sent it.
+    Origin,
+    /// The body is no JSON.
+    MediaType,
+    /// Too much.
+    TooLarge,
+    /// There is nothing at this path.
+    Path,
+    /// Not with this method.
+    Method,
+    /// A parameter or the body is wrong.
+    Malformed,
+    /// It took too long.
+    Timeout,
+    /// A mistake of ours.
+    Internal,
+}
+
+impl Fault {
+    const fn code(self) -> (&'static str, StatusCode) {
+        match self {
+            Self::Unauthenticated => ("FC0701", StatusCode::UNAUTHORIZED),
+            Self::Host => ("FC0702", StatusCode::MISDIRECTED_REQUEST),
+            Self::Origin => ("FC0703", StatusCode::FORBIDDEN),
+            Self::MediaType => ("FC0704", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::TooLarge => ("FC0705", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::Path => ("FC0706", StatusCode::NOT_FOUND),
+            Self::Method => ("FC0707", StatusCode::METHOD_NOT_ALLOWED),
+            Self::Malformed => ("FC0708", StatusCode::BAD_REQUEST),
+            Self::Timeout => ("FC0709", StatusCode::GATEWAY_TIMEOUT),
+            Self::Internal => ("FC0710", StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    /// The problem, in a person's words.
+    pub(crate) fn because(self, message: impl Into<String>) -> Problem {
+        let (code, status) = self.code();
+        let body = ErrorBody { code: code.to_owned(), message: message.into(), hint: None };
+        Problem { status, body }
+    }
+}
+
+impl Problem {
+    /// The same with what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.body.hint = Some(hint.into());
+        self
+    }
+
+    /// An error that a use case named by its code.
+    pub(crate) fn of_body(body: ErrorBody) -> Self {
+        let status = match &*body.code {
+            "FC0201" => StatusCode::NOT_FOUND,
+            "FC0203" => StatusCode::CONFLICT,
+            "FC0205" => StatusCode::FORBIDDEN,
+            "FC0204" | "FC0301" => StatusCode::SERVICE_UNAVAILABLE,
+            "FC0302" | "FC0303" => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self { status, body }.without_internals()
+    }
+
+    /// What went wrong inside is for the log: addresses and paths are nobody else's business.
+    fn without_internals(mut self) -> Self {
+        if self.status.is_server_error() && self.body.code != "FC0204" {
+            tracing::error!(code = self.body.code, error = self.body.message, "a request failed");
+            self.body.message = match &*self.body.code {
+                "FC0301" => "the event store does not answer; nothing was lost".to_owned(),
+                _ => "what is stored cannot be read; the server's log says where".to_owned(),
+            };
+        }
+        self
+    }
+}
+
+impl From<UseCaseError> for Problem {
+    fn from(error: UseCaseError) -> Self {
+        Self::of_body(error.body())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        let Self { status, body } = self;
+        let mut document = json!({
+            "type": format!("urn:flexcore:error:{}", body.code),
+            "title": status.canonical_reason().unwrap_or("error"),
+            "status": status.as_u16(),
+            "detail": body.message,
+            "code": body.code,
+        });
+        if let Some(hint) = body.hint {
+            document["hint"] = hint.into();
+        }
+        let mut response = (status, document.to_string()).into_response();
+        let headers = response.headers_mut();
+        let media_type = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, media_type);
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_inside_stays_inside() {
+        let message = "the event store is unavailable: connection to 10.0.0.5:5432 refused";
+        let body = ErrorBody { code: "FC0301".into(), message: message.into(), hint: None };
+        let problem = Problem::of_body(body);
+        assert_eq!(problem.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!problem.body.message.contains("10.0.0.5"));
+    }
+
+    #[test]
+    fn an_error_of_the_caller_is_told_whole() {
+        let body = ErrorBody {
+            code: "FC0201".into(),
+            message: "there is no pipeline `x`".into(),
+            hint: Some("y?".into()),
+        };
+        let problem = Problem::of_body(body.clone());
+        assert_eq!((problem.status, problem.body), (StatusCode::NOT_FOUND, body));
+    }
+}

@@ -24,6 +24,7 @@ mod group;
 mod log_postgres;
 mod log_sqlite;
 mod measure;
+mod plugins;
 mod pump;
 mod report;
 mod run;
@@ -38,6 +39,9 @@ use std::{
 use anyhow::Context;
 
 fn main() -> anyhow::Result<ExitCode> {
+    if let Some(code) = flexcore_sandbox::run_if_launcher(std::env::args_os()) {
+        return Ok(code);
+    }
     let mut arguments = std::env::args().skip(1).peekable();
     if arguments.next_if_eq(pump::DISCARD).is_some() {
         return pump::discard(arguments).map(|()| ExitCode::SUCCESS);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flexcore_domain::ErrorClass;
-use flexcore_plugin_protocol::HandshakeError;
+use flexcore_plugin_protocol::{ByteSize, HandshakeError};
 use flexcore_ports::PluginError;
 use flexcore_sandbox::{ContainmentError, ExitStatus, JailError};
 
@@ -55,7 +55,8 @@ pub(crate) enum Fault {
     Ended { status: ExitStatus },
     /// The kernel ended it for its memory.
     #[error(
-        "the program was ended for lack of memory; it may use {limit} bytes, `memory` in its limits says so"
+        "the program was ended for lack of memory; it may use {}, and `memory` in its limits says so",
+        ByteSize(*.limit)
     )]
     OutOfMemory { limit: u64 },
     /// No process of it is free.

@@ -169,7 +169,7 @@ impl Conversation<'_> {
                     }
                 }
                 Next::Message(Ok(None)) => return over(outcome, stopping),
-                Next::Message(Err(error)) => return self.failed(error, stopping),
+                Next::Message(Err(error)) => return failed(error, stopping),
                 Next::Cancelled => {
                     self.ask_to_stop(&mut stopping, Stopping::Cancelled);
                     alarm.set(Some(Instant::now() + bounds.stop));
@@ -229,7 +229,7 @@ impl Conversation<'_> {
             Some(Response::Bookmark(bookmark)) => self.results.remember(bookmark)?,
             Some(Response::Log(line)) => self.log.line(LogSource::Stderr, &logged(&line)),
             Some(Response::Completed(completed)) => {
-                return self.results.complete(completed).map(|output| Progress::Ended(Ok(output)));
+                return self.results.complete(&completed).map(|output| Progress::Ended(Ok(output)));
             }
             Some(Response::Failed(failed)) => return Ok(Progress::Ended(Err(fault_of(failed)))),
             None => return Err(Fault::protocol("sent a message of no known kind")),
@@ -255,16 +255,16 @@ impl Conversation<'_> {
         self.stream.sending.reset();
         ExecutionEnd { outcome: Err(fault), is_over: false }
     }
+}
 
-    /// The call ended with an error of gRPC. One that was asked to stop may end so.
-    fn failed(self, error: GrpcError, stopping: Option<Stopping>) -> ExecutionEnd {
-        let is_over = matches!(&error, GrpcError::Status(_));
-        let fault = match stopping {
-            Some(stopping) => stopping.fault(),
-            None => error.into(),
-        };
-        ExecutionEnd { outcome: Err(fault), is_over }
-    }
+/// The call ended with an error of gRPC. One that was asked to stop may end so.
+fn failed(error: GrpcError, stopping: Option<Stopping>) -> ExecutionEnd {
+    let is_over = matches!(&error, GrpcError::Status(_));
+    let fault = match stopping {
+        Some(stopping) => stopping.fault(),
+        None => error.into(),
+    };
+    ExecutionEnd { outcome: Err(fault), is_over }
 }
 
 /// The plugin ended the stream with success.

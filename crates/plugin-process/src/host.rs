@@ -95,7 +95,7 @@ impl ProcessHost {
         match answer {
             Ok(answer) => Ok(answer),
             Err(fault) => {
-                let fault = settle(&mut lease, fault, plugin).await;
+                let fault = settle(&mut lease, fault).await;
                 Err(fault.tell(&plugin.manifest.name, lease.process.output.tail()))
             }
         }
@@ -181,7 +181,7 @@ impl PluginHost for ProcessHost {
                 if !end.is_over {
                     lease.spoil();
                 }
-                let fault = settle(&mut lease, fault, plugin).await;
+                let fault = settle(&mut lease, fault).await;
                 Err(fault.tell(&plugin.manifest.name, lease.process.output.tail()))
             }
         };
@@ -239,8 +239,8 @@ async fn run(
 }
 
 /// Finds out what is behind a fault, and has the process replaced if it is to blame.
-async fn settle(lease: &mut Lease, fault: Fault, plugin: &CallablePlugin) -> Fault {
-    let fault = lease.process.explain(fault, plugin).await;
+async fn settle(lease: &mut Lease, fault: Fault) -> Fault {
+    let fault = lease.process.explain(fault).await;
     if fault.is_fault() {
         lease.spoil();
     }

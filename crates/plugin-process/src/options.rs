@@ -52,10 +52,10 @@ impl ProcessOptions {
             start: Duration::from_secs(10),
             answer: Duration::from_secs(10),
             stop: Duration::from_secs(2),
-            wait: Duration::from_secs(60),
+            wait: Duration::from_mins(1),
             max_waiting: 1024,
             health_interval: Duration::from_secs(5),
-            keep_idle: Duration::from_secs(60),
+            keep_idle: Duration::from_mins(1),
             output_bytes: 64 << 20,
         }
     }

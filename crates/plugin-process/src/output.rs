@@ -1,13 +1,25 @@
 //! What a plugin prints, and where it goes: into the logs of the calls that it is carrying out.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fmt::Write as _,
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use flexcore_ports::{AttemptLog, LogSource};
 use flexcore_sandbox::LastLines;
 use serde_json::Value;
+use tokio::{io::AsyncReadExt as _, net::unix::pipe, time::Instant};
 
 /// The longest line that is kept.
-pub(crate) const MAX_LINE: usize = 64 * 1024;
+const MAX_LINE: usize = 64 * 1024;
+/// What is read of one output in one turn. A plugin that prints more waits: reading it faster would
+/// cost the host more than it costs the plugin.
+const BYTES_A_TURN: usize = 1 << 20;
+const TURN: Duration = Duration::from_millis(250);
+/// How much is read at once.
+const CHUNK: usize = 16 * 1024;
 /// How many lines are kept for the next call when there is none.
 const MAX_EARLY_LINES: usize = 100;
 
@@ -55,6 +67,43 @@ impl Output {
     }
 }
 
+/// Reads an output to its end, line by line; `begin` was read of it before.
+pub(crate) async fn read((begin, output): (Vec<u8>, OwnedFd), source: LogSource, to: Arc<Output>) {
+    // A pipe that cannot be read any more has no more lines.
+    let Ok(mut receiver) = pipe::Receiver::from_owned_fd(output) else { return };
+    let (mut lines, mut pace) = (Lines::default(), Pace::default());
+    lines.feed(&begin, |line| to.line(source, line));
+    let mut chunk = vec![0; CHUNK];
+    while let Ok(length) = receiver.read(&mut chunk).await
+        && length > 0
+    {
+        lines.feed(&chunk[..length], |line| to.line(source, line));
+        pace.keep(length).await;
+    }
+    if !lines.is_empty() {
+        lines.finish(|line| to.line(source, line));
+    }
+}
+
+/// Holds a reader back from reading more than its share.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    turn: Option<Instant>,
+    read: usize,
+}
+
+impl Pace {
+    /// So much was read; waits until more may be.
+    pub(crate) async fn keep(&mut self, length: usize) {
+        self.read += length;
+        let turn = *self.turn.get_or_insert_with(Instant::now);
+        if self.read >= BYTES_A_TURN {
+            tokio::time::sleep_until(turn + TURN).await;
+            *self = Self::default();
+        }
+    }
+}
+
 /// While this lives, a log gets what a process prints.
 #[derive(Debug)]
 pub(crate) struct Following {
@@ -84,8 +133,12 @@ fn readable(line: &str) -> String {
     let module = take("@module").map(|module| format!("{module}: ")).unwrap_or_default();
     take("@timestamp");
     take("@caller");
-    let facts: String = entry.iter().map(|(key, value)| format!(" {key}={value}")).collect();
-    format!("{level}: {module}{message}{facts}")
+    let mut text = format!("{level}: {module}{message}");
+    for (key, value) in &entry {
+        // Writing into memory does not fail.
+        let _ = write!(text, " {key}={value}");
+    }
+    text
 }
 
 /// Cuts what comes in pieces into lines of bounded length.

@@ -91,7 +91,7 @@ impl Pool {
         loop {
             let mut lease = match self.turn(mark)? {
                 Turn::Take(lease) => lease,
-                Turn::Start => self.start().await?,
+                Turn::Start => self.start(mark).await?,
                 Turn::Wait(freed) => {
                     let waited = timeout_at(deadline, freed).await;
                     if waited.is_err() {
@@ -116,7 +116,7 @@ impl Pool {
     /// Starts processes until there are so many.
     pub(crate) async fn warm(self: &Arc<Self>, count: u32) -> Result<(), StartFailure> {
         while self.reserve_up_to(count.min(self.plugin.manifest.pool.max)) {
-            drop(self.start().await?);
+            drop(self.start(None).await?);
         }
         Ok(())
     }
@@ -159,11 +159,11 @@ impl Pool {
     }
 
     /// Starts a process for which there is a place in `starting`.
-    async fn start(self: &Arc<Self>) -> Result<Lease, StartFailure> {
+    async fn start(self: &Arc<Self>, mark: Option<SettingsMark>) -> Result<Lease, StartFailure> {
         let place = Place(self);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let attempt =
-            format!("plugin/{}/{}-{number}", self.plugin.manifest.name, std::process::id());
+            format!("plugin/{}/{}/{number}", self.plugin.manifest.name, std::process::id());
         let process = start(&self.jailer, &self.options, &self.plugin, attempt).await?;
         let process = Arc::new(process);
         let mut state = self.state();
@@ -176,8 +176,8 @@ impl Pool {
             return Err(Fault::Refused { what }.into());
         }
         let member = Member::new(process, number);
-        let lease = Lease::take(self, &member, None);
-        state.members.push(member.taken(None));
+        let lease = Lease::take(self, &member, mark);
+        state.members.push(member.taken(mark));
         Ok(lease)
     }
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use flexcore_domain::{CapabilityUse, ErrorClass, Isolation};
 use flexcore_plugin_protocol::protobuf::{goplugin, v1};
-use flexcore_ports::{CallablePlugin, ConfigProblem, PluginSchema};
+use flexcore_ports::{ConfigProblem, PluginSchema};
 use flexcore_sandbox::{Containment, GrantUse};
 use prost::Message;
 use serde_json::Value;
@@ -167,8 +167,8 @@ impl PluginProcess {
     }
 
     /// What became of the process says more than what became of the connection.
-    pub(crate) async fn explain(&self, fault: Fault, plugin: &CallablePlugin) -> Fault {
-        start::explain(fault, &self.supervisor, plugin).await
+    pub(crate) async fn explain(&self, fault: Fault) -> Fault {
+        start::explain(fault, &self.supervisor, &self.containment).await
     }
 
     async fn ask<A: Message + Default>(

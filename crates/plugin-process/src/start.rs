@@ -10,7 +10,7 @@ use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
 use flexcore_domain::Isolation;
 use flexcore_plugin_protocol::{GrpcDetails, KindDetails, LimitName, PluginEnvironment};
 use flexcore_ports::{CallablePlugin, LogSource};
-use flexcore_sandbox::{Access, Containment, Jailed, Jailer, SpawnRequest, Stdin, read_lines};
+use flexcore_sandbox::{Access, Containment, Jailed, Jailer, SpawnRequest, Stdin};
 use tokio::task::JoinSet;
 
 pub(crate) use folder::RunFolder;
@@ -20,7 +20,7 @@ use crate::{
     ProcessOptions,
     error::Fault,
     grpc::Connection,
-    output::{MAX_LINE, Output},
+    output::{self, Output},
     process::PluginProcess,
     supervisor::Supervisor,
 };
@@ -57,10 +57,10 @@ pub(crate) async fn start(
     let containment = containment(plugin, options, &folder)?;
     let request = request(plugin, options, details, &folder, attempt)?;
     let marker = request.attempt.clone();
-    let jailed = containment.spawn(jailer, request, &[]).await.map_err(Fault::from)?;
-    let isolation = containment.isolation(&jailed);
+    let program = containment.spawn(jailer, request, &[]).await.map_err(Fault::from)?;
+    let isolation = containment.isolation(&program);
     let starting = Starting { details, patience, marker, containment, folder };
-    starting.finish(jailed, plugin, options, isolation).await
+    starting.finish(program, plugin, options, isolation).await
 }
 
 /// A program that runs and did not say anything yet.
@@ -83,22 +83,21 @@ impl Starting<'_> {
         let output = Arc::new(Output::default());
         let mut readers = JoinSet::new();
         if let Some(stderr) = jailed.stderr.take() {
-            let output = Arc::clone(&output);
-            readers.spawn(async move {
-                let on_line = |line: &str| output.line(LogSource::Stderr, line);
-                // A pipe that cannot be read any more has no more lines.
-                let _ = read_lines(stderr, MAX_LINE, on_line).await;
-            });
+            readers.spawn(output::read(
+                (Vec::new(), stderr),
+                LogSource::Stderr,
+                Arc::clone(&output),
+            ));
         }
         let connected =
             tokio::time::timeout(self.patience, self.connect(&mut jailed, &output, &mut readers));
         let connected = connected.await.unwrap_or(Err(Fault::Silent { after: self.patience }));
         let Self { containment, folder, patience, .. } = self;
-        let paths = (folder.path().to_owned(), folder.scratch());
+        let scratch = folder.scratch();
         let supervisor = Supervisor::start(jailed, folder, readers);
         let started = async {
             let connection = connected?;
-            services::greet(&connection, plugin, options, (&output, patience, &paths.0))
+            services::greet(&connection, plugin, options, (&output, patience))
                 .await
                 .map(|services| (connection, services))
         };
@@ -110,10 +109,10 @@ impl Starting<'_> {
                 output,
                 containment,
                 isolation,
-                scratch: paths.1,
+                scratch,
             }),
             Err(fault) => {
-                let fault = explain(fault, &supervisor, plugin).await;
+                let fault = explain(fault, &supervisor, &containment).await;
                 supervisor.kill().await;
                 let (stderr_tail, isolation) = (output.tail(), Some(isolation));
                 Err(StartFailure { fault, stderr_tail, isolation })
@@ -136,13 +135,7 @@ impl Starting<'_> {
         let offer = (self.details.app_versions.as_slice(), &*socket_folder);
         let (handshake, stdout, rest) = handshake::read(stdout, offer).await?;
         let output = Arc::clone(output);
-        readers.spawn(async move {
-            for line in rest.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-                output.line(LogSource::Stdout, &String::from_utf8_lossy(line));
-            }
-            let on_line = |line: &str| output.line(LogSource::Stdout, line);
-            let _ = read_lines(stdout, MAX_LINE, on_line).await;
-        });
+        readers.spawn(output::read((rest, stdout), LogSource::Stdout, output));
         let owner = (jailed.process.pid(), self.marker.as_str());
         let stream = socket::connect(&self.folder, &handshake.socket_name, owner).await?;
         Ok(Connection::open(stream).await?)
@@ -153,7 +146,7 @@ impl Starting<'_> {
 pub(crate) async fn explain(
     fault: Fault,
     supervisor: &Supervisor,
-    plugin: &CallablePlugin,
+    containment: &Containment,
 ) -> Fault {
     /// How long the kernel may take to tell of an end.
     const NEWS: Duration = Duration::from_millis(500);
@@ -167,8 +160,7 @@ pub(crate) async fn explain(
     }
     let Some(exit) = supervisor.exit_within(NEWS).await else { return fault };
     if exit.out_of_memory {
-        let limit = plugin.effective.limits.get(LimitName::Memory).unwrap_or_default();
-        return Fault::OutOfMemory { limit };
+        return Fault::OutOfMemory { limit: containment.limits().memory_bytes };
     }
     match fault {
         Fault::EndedEarly { .. } => Fault::EndedEarly { status: Some(exit.status) },

@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"flexcore.example/pluginpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -17,7 +19,7 @@ const outSchema = 1
 
 // window is what the host may send before it hears from us.
 func window() *pluginpb.Credit {
-	return &pluginpb.Credit{Chunks: 64, Bytes: 32 << 20}
+	return &pluginpb.Credit{Chunks: 64, Bytes: 16 << 20}
 }
 
 // run maps every record that comes in, and ends the execution.
@@ -25,7 +27,7 @@ func run(stream pluginpb.Plugin_ExecuteServer, dataStream string, each func(map[
 	e := &execution{stream: stream, dataStream: dataStream}
 	var taken uint64
 	for {
-		request, err := stream.Recv()
+		request, err := e.next()
 		if err == io.EOF {
 			return nil // the host went away before it said that it had sent everything
 		}
@@ -99,6 +101,18 @@ type execution struct {
 	dataStream string
 	sent       uint64
 	credit     pluginpb.Credit
+	// What came while we waited for credit; never more than the host had credit for.
+	early []*pluginpb.ExecuteRequest
+}
+
+// next is the oldest message that was not looked at.
+func (e *execution) next() (*pluginpb.ExecuteRequest, error) {
+	if len(e.early) > 0 {
+		request := e.early[0]
+		e.early = e.early[1:]
+		return request, nil
+	}
+	return e.stream.Recv()
 }
 
 func (e *execution) allow(credit *pluginpb.Credit) {
@@ -115,11 +129,14 @@ func (e *execution) data(lines []byte, records uint32) error {
 		if err != nil {
 			return err
 		}
-		credit, ok := request.Message.(*pluginpb.ExecuteRequest_Credit)
-		if !ok {
-			return e.failed(pluginpb.FailureClass_FAILURE_CLASS_INTERNAL, "the host sent more instead of credit")
+		switch message := request.Message.(type) {
+		case *pluginpb.ExecuteRequest_Credit:
+			e.allow(message.Credit)
+		case *pluginpb.ExecuteRequest_Cancel:
+			return status.Error(codes.Canceled, message.Cancel.Reason)
+		default:
+			e.early = append(e.early, request)
 		}
-		e.allow(credit.Credit)
 	}
 	e.credit.Chunks--
 	e.credit.Bytes -= uint64(len(lines))

@@ -160,7 +160,7 @@ impl Results {
     /// All that came, if it is all.
     pub(super) fn complete(
         &mut self,
-        completed: v1::ExecutionCompleted,
+        completed: &v1::ExecutionCompleted,
     ) -> Result<PluginOutput, Fault> {
         if completed.chunks != self.next {
             let what =

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::{RecvStream, SendStream, client::ResponseFuture};
-use http::{Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use prost::Message;
 
 use super::{GrpcError, Status, frames::Frames};
@@ -195,7 +195,7 @@ fn open(response: Response<RecvStream>) -> Result<State, GrpcError> {
         let what = format!("answered with HTTP status {} instead of gRPC", head.status.as_u16());
         return Err(GrpcError::Broken { what });
     }
-    let content = head.headers.get(header::CONTENT_TYPE).map(|content| content.as_bytes());
+    let content = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     if !content.is_some_and(|content| content.starts_with(b"application/grpc")) {
         return Err(GrpcError::broken("answered with something that is not gRPC"));
     }

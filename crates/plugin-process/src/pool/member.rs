@@ -125,7 +125,7 @@ impl Lease {
         if matches!(self.process.services, Services::FlexCore { .. })
             && let Err(fault) = self.process.initialize(settings, options.answer).await
         {
-            let fault = self.process.explain(fault, &self.pool.plugin).await;
+            let fault = self.process.explain(fault).await;
             let (stderr_tail, isolation) =
                 (self.process.output.tail(), Some(self.process.isolation.clone()));
             return Err(StartFailure { fault, stderr_tail, isolation });

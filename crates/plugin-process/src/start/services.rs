@@ -1,6 +1,6 @@
 //! The first questions to a plugin that was connected to.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use flexcore_plugin_protocol::protobuf::{
     goplugin,
@@ -13,7 +13,7 @@ use crate::{
     ProcessOptions,
     error::Fault,
     grpc::{Call, Connection, GrpcError, Status, encode},
-    output::{Lines, Output},
+    output::{Lines, Output, Pace},
     process::{MAX_ANSWER, Services},
 };
 
@@ -27,7 +27,7 @@ pub(super) async fn greet(
     connection: &Connection,
     plugin: &CallablePlugin,
     options: &ProcessOptions,
-    (output, patience, _folder): (&Arc<Output>, Duration, &Path),
+    (output, patience): (&Arc<Output>, Duration),
 ) -> Result<Services, Fault> {
     // First, because what it prints blocks it otherwise.
     follow_prints(connection, output).await?;
@@ -106,12 +106,14 @@ async fn follow_prints(connection: &Connection, output: &Arc<Output>) -> Result<
     // Ends with the connection.
     tokio::spawn(async move {
         let mut lines = [Lines::default(), Lines::default()];
+        let mut pace = Pace::default();
         let sources = [LogSource::Stdout, LogSource::Stderr];
         while let Ok(Some(printed)) =
             sending.flush_while(receiving.next::<goplugin::StdioData>()).await
         {
-            let place = usize::from(printed.channel() == goplugin::stdio_data::Channel::Stderr);
-            lines[place].feed(&printed.data, |line| output.line(sources[place], line));
+            let which = usize::from(printed.channel() == goplugin::stdio_data::Channel::Stderr);
+            lines[which].feed(&printed.data, |line| output.line(sources[which], line));
+            pace.keep(printed.data.len()).await;
         }
         for (lines, source) in lines.iter_mut().zip(sources) {
             if !lines.is_empty() {

@@ -35,7 +35,7 @@ fn records_come_out_by_data_stream() {
     results.take(second).unwrap();
     results.remember(v1::Bookmark { bookmark_json: "{\"n\":2}".to_owned(), below_seq: 2 }).unwrap();
     let completed = v1::ExecutionCompleted { output_json: "7".to_owned(), chunks: 2 };
-    let output = results.complete(completed).unwrap();
+    let output = results.complete(&completed).unwrap();
     assert_eq!(output.result, Some(7.into()));
     assert_eq!(output.state.as_deref(), Some("{\"n\":2}"));
     let counts: Vec<_> =
@@ -96,9 +96,9 @@ fn credit_is_given_back_when_half_of_it_is_used() {
 fn ends_that_do_not_fit_are_refused() {
     let completed =
         |chunks, output: &str| v1::ExecutionCompleted { output_json: output.to_owned(), chunks };
-    assert!(results().complete(completed(1, "")).is_err());
-    assert!(results().complete(completed(0, "{")).is_err());
-    assert_eq!(results().complete(completed(0, "")).unwrap(), PluginOutput::default());
+    assert!(results().complete(&completed(1, "")).is_err());
+    assert!(results().complete(&completed(0, "{")).is_err());
+    assert_eq!(results().complete(&completed(0, "")).unwrap(), PluginOutput::default());
     let bookmark =
         |text: &str, below_seq| v1::Bookmark { bookmark_json: text.to_owned(), below_seq };
     assert!(results().remember(bookmark("{", 0)).is_err());

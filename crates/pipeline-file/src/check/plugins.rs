@@ -6,6 +6,7 @@ use crate::{
     diagnostic::{Code, Diagnostic},
     file::ParsedFile,
     nearest::{list_of, nearest},
+    package,
     source::Position,
     tree::{Entry, Node},
 };
@@ -227,26 +228,38 @@ fn runs(entry: &Entry) -> bool {
     WAYS_TO_RUN.iter().any(|way| entry.value.get(way).is_some_and(|value| !value.is_null()))
 }
 
+/// What is wrong with where a plugin comes from.
+fn check_from(project: &ParsedFile, name: &str, from: &str, at: Position) -> Option<Diagnostic> {
+    let wrong = |code, message: String| Some(project.at(code, at, message));
+    match from.split(':').next().unwrap_or_default() {
+        "path" => None,
+        "pypi" if package::parse(from).is_some() => None,
+        "pypi" => {
+            let message = format!("`from` of plugin `{name}` is no package with an exact version");
+            wrong(Code::IllegalValue, message).map(|found| found.hint("write `pypi:NAME==VERSION`"))
+        }
+        "git+https" => {
+            let message = format!("`from: git+https:` of plugin `{name}` is not supported yet");
+            let hint = "install it yourself and write `command: [path/to/program]`";
+            wrong(Code::NotSupported, message).map(|found| found.hint(hint))
+        }
+        _ => wrong(
+            Code::IllegalValue,
+            "`from` begins with `path:`, `pypi:` or `git+https:`".to_owned(),
+        ),
+    }
+}
+
 /// What a used declaration may not have, or not yet.
 fn check_declaration(project: &ParsedFile, entry: &Entry, is_target: bool) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let name = &entry.key;
-    if let Some(from) = entry.value.get("from")
-        && let Some(text) = from.as_text().filter(|text| !text.starts_with("path:"))
-    {
-        let scheme = text.split(':').next().unwrap_or_default();
-        found.push(if matches!(scheme, "pypi" | "git+https") {
-            let message = format!("`from: {scheme}:` of plugin `{name}` is not supported yet");
-            let hint = "install it yourself and write `command: [path/to/program]`";
-            project.at(Code::NotSupported, from.position, message).hint(hint)
-        } else {
-            let message = "`from` begins with `path:`, `pypi:` or `git+https:`";
-            project.at(Code::IllegalValue, from.position, message)
-        });
-    }
-    if let Some(python) = entry.value.entry("python") {
-        let message = format!("`python` of plugin `{name}` is not supported yet");
-        found.push(project.at(Code::NotSupported, python.key_position, message));
+    let from = entry.value.get("from").and_then(|node| Some((node.as_text()?, node.position)));
+    found.extend(from.and_then(|(text, position)| check_from(project, name, text, position)));
+    let is_package = from.is_some_and(|(text, _)| text.starts_with("pypi:"));
+    if let Some(python) = entry.value.entry("python").filter(|_| !is_package) {
+        let message = format!("`python` of plugin `{name}` has no meaning without `from: pypi:…`");
+        found.push(project.at(Code::IllegalValue, python.key_position, message));
     }
     if is_target {
         let misplaced = OF_TAPS.iter().filter_map(|key| entry.value.entry(key));

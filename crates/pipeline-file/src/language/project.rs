@@ -69,9 +69,10 @@ pub struct PluginFile {
     pub inherit: Option<NameText>,
     /// In an environment: the plugin that takes its place there.
     pub plugin: Option<NameText>,
-    /// What to install: `path:` (a program), `pypi:` or `git+https://`.
+    /// Where it comes from: `path:PROGRAM`, or `pypi:NAME==VERSION`, which `flexcore plugin install`
+    /// installs; `git+https://` is not supported yet.
     pub from: Option<String>,
-    /// The Python to install it with. Not supported yet.
+    /// The Python to install a package with, such as `3.11`.
     pub python: Option<Text>,
     /// The program and its first arguments; the Singer flags follow.
     #[schemars(length(min = 1))]

@@ -6,6 +6,7 @@ use super::{Resolver, StepPlace, merge_all};
 use crate::{
     document::{environment_plugin_pointer, plugin_pointer},
     layers::{Layer, Origin, Tree},
+    package,
 };
 
 /// Settings of a plugin that belong to its process.
@@ -125,10 +126,15 @@ struct Plugin {
 fn name_program(settings: &mut Tree) {
     let path = leaf(settings.take("path").as_ref());
     let from = leaf(settings.take("from").as_ref())
-        .and_then(|(from, origin)| Some((from.strip_prefix("path:")?.to_owned(), origin)));
+        .and_then(|(from, origin)| Some((program_of(&from)?, origin)));
     if let Some((path, origin)) = path.or(from) {
         settings.set("command", Tree::Leaf(Value::from(vec![path]), origin));
     }
+}
+
+/// The program that `from` means.
+fn program_of(from: &str) -> Option<String> {
+    from.strip_prefix("path:").map(str::to_owned).or_else(|| package::program(from))
 }
 
 /// The three ways to name a program replace each other as one.

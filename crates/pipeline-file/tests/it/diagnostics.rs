@@ -224,10 +224,10 @@ fn what_a_pipeline_uses_of_its_project_is_checked_with_it() {
         "plugins:
   tap-sales:
     inherit: tap-csv
-    from: \"pypi:tap-x==1\"
+    from: \"git+https://x\"
     python: 3.11
     config: { url: \"{{ params.nope }}\" }
-  unused: { from: \"pypi:y\", config: { x: \"{{ params.nope }}\" } }
+  unused: { from: \"pypi:y==1\", config: { x: \"{{ params.nope }}\" } }
   warehouse: { inherit: target-sqlite, select: ['*.*'] }
 environments:
   dev:

@@ -85,6 +85,7 @@
 
 mod blocking;
 mod call;
+pub mod conformance;
 mod dispatch;
 mod ending;
 mod environment;

@@ -1,7 +1,10 @@
 //! The SDKs as a plugin's process shows them to a host: the same cases for a plugin in Rust and for
 //! its twin in Python.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "cases are functions that tests call")]
+
 mod calls;
+mod conformance;
 mod hostile;
 mod process;
 mod protocol_file;
@@ -64,6 +67,9 @@ macro_rules! cases {
 }
 
 cases! {
+    conformance:
+        a_plugin_of_the_sdk_conforms,
+        what_differs_from_manifest_or_sample_is_found;
     calls:
         records_come_back_byte_for_byte,
         much_goes_through_little_credit_both_ways,

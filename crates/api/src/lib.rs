@@ -60,7 +60,10 @@ pub use plugin::{
 };
 pub use request::{Command, CommandEnvelope, ErrorBody, Query, QueryEnvelope, Written};
 pub use route::{Method, Route};
-pub use sandbox::{CapabilityUseView, ControlView, IsolationView, StepSandboxView};
+pub use sandbox::{
+    CapabilityUseView, ControlView, DoctorCheck, DoctorReport, DoctorState, IsolationView,
+    ProbedControl, SandboxReportView, StepSandboxView,
+};
 pub use view::{
     GetSystemMetrics, GetViews, MetricView, SystemMetrics, ViewList, ViewStatus, ViewStopped,
 };

@@ -44,6 +44,72 @@ pub struct ControlView {
     pub detail: Option<String>,
 }
 
+/// What a jail enforces on a machine, found out by trying.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SandboxReportView {
+    /// The operator's wish: `strict`, `best_effort` or `off`.
+    pub policy: String,
+    /// How strong a jail the machine allows: `root`, `user_ns`, `restricted`, `none`.
+    pub tier: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// Every control.
+    pub controls: Vec<ProbedControl>,
+    /// Whether every control is enforced that each jail requires.
+    pub strict_ok: bool,
+}
+
+/// One control as a machine can enforce it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProbedControl {
+    /// Its name, such as `seccomp`.
+    pub name: String,
+    /// `enforced`, `best_effort`, `unavailable` or `disabled_by_operator`.
+    pub state: String,
+    /// Whether each jail requires it.
+    pub required: bool,
+    /// By what it is enforced, or why it is not.
+    pub detail: Option<String>,
+    /// What to do where it is not enforced.
+    pub remedy: Option<String>,
+}
+
+/// What `doctor` found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DoctorReport {
+    /// Everything that was looked at.
+    pub checks: Vec<DoctorCheck>,
+    /// What a jail enforces here; `None` if that cannot be found out.
+    pub sandbox: Option<SandboxReportView>,
+    /// Whether nothing that was looked at would stop a run.
+    pub ready: bool,
+}
+
+/// One thing that `doctor` looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DoctorCheck {
+    /// What.
+    pub name: String,
+    /// How it is.
+    pub state: DoctorState,
+    /// What was found.
+    pub detail: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+/// How something is that `doctor` looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DoctorState {
+    /// As it should be.
+    Good,
+    /// Something is missing that not every run needs.
+    Warning,
+    /// Runs cannot succeed.
+    Failed,
+}
+
 /// How a program used one capability, or tried to use one that it did not have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CapabilityUseView {

@@ -10,13 +10,14 @@ use flexcore_eventsourcing::Aggregate;
 use flexcore_pipeline_file::{ParameterInput, RenderedWork, ResolvedPipeline};
 use flexcore_ports::{
     AttemptLog, Clock, LogSource, Secrets,
-    attempt::{AttemptContext, AttemptRights, SyncRunner},
+    attempt::{AttemptContext, SyncRunner},
 };
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    RunnerOptions, UseCaseError,
+    ProjectRights, RunnerOptions, UseCaseError,
+    grants::Asking,
     runner::{Evaluation, discovery_settings, render_step, step_environment},
 };
 
@@ -31,6 +32,8 @@ pub struct DiscoverPorts {
     pub clock: Arc<dyn Clock>,
     /// The environment of this process, with what the project's `.env` adds.
     pub host_environment: Arc<BTreeMap<String, String>>,
+    /// What decides what steps may do.
+    pub rights: ProjectRights,
 }
 
 impl fmt::Debug for DiscoverPorts {
@@ -84,6 +87,8 @@ pub async fn discover(
     let RenderedWork::Sync(settings) = rendered.work else {
         return Err(UseCaseError::invalid(format!("step `{}` is not a sync", discovery.step)));
     };
+    let asking = Asking::new(&discovery.pipeline, step);
+    let rights = ports.rights.of_attempt(&asking, &rendered.request)?;
     let context = AttemptContext {
         execution: order.id,
         pipeline: order.pipeline.clone(),
@@ -92,9 +97,9 @@ pub async fn discover(
         epoch: 0,
         project_root: options.project_root.clone(),
         work_folder: options.work_folder.join("discover").join(order.id.to_string()),
-        environment: step_environment(host, rendered.environment, &[]),
+        environment: step_environment(host, rendered.environment, &[], ports.rights.private_home),
         grace: options.grace,
-        rights: AttemptRights::default(),
+        rights,
         log: Arc::new(TracedLog),
     };
     let settings = discovery_settings(*settings, &options.executable);

@@ -10,6 +10,8 @@ use flexcore_eventsourcing::{FoldError, StreamName};
 use flexcore_ports::{AppendError, PluginError, PluginStoreError, StoreError};
 use thiserror::Error;
 
+use crate::grants::MissingGrants;
+
 /// Why a request was not answered with a reply. Each variant has a stable code; `docs/errors/` has
 /// a page per code.
 #[derive(Debug, Error)]
@@ -50,6 +52,9 @@ pub enum UseCaseError {
         /// What is missing.
         permission: &'static str,
     },
+    /// Steps ask for what the operator has not granted.
+    #[error("{0}")]
+    NotGranted(Box<MissingGrants>),
     /// A plugin could not do what it was asked, or was not asked at all.
     #[error("{0}")]
     Plugin(#[from] PluginError),
@@ -97,6 +102,7 @@ impl UseCaseError {
             Self::Refused { .. } => "FC0203",
             Self::Busy { .. } => "FC0204",
             Self::Forbidden { .. } => "FC0205",
+            Self::NotGranted(_) => MissingGrants::CODE,
             Self::Plugin(error) => error.code,
             Self::PluginStore(error) => error.code,
             Self::Append(_) | Self::Store(_) => "FC0301",
@@ -111,6 +117,7 @@ impl UseCaseError {
             Self::NotFound { hint, .. }
             | Self::Invalid { hint, .. }
             | Self::Refused { hint, .. } => hint.clone(),
+            Self::NotGranted(missing) => Some(missing.hint()),
             Self::Busy { .. } => Some("send the request again".to_owned()),
             Self::Forbidden { .. } => {
                 Some("ask whoever gave you the key or the role for it".to_owned())

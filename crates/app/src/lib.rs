@@ -28,6 +28,7 @@ mod dispatch;
 mod error;
 mod event;
 mod execution;
+mod grants;
 mod log_checkpoint;
 mod log_copy;
 pub mod output;
@@ -53,6 +54,7 @@ pub use dispatch::dispatch;
 pub use error::UseCaseError;
 pub use event::{event_view, verify_reply};
 pub use execution::{RunDecision, RunPolicy, Unfinished};
+pub use grants::{MissingGrants, ProjectRights, StepRights, survey};
 pub use log_checkpoint::{
     CheckpointError, CheckpointExporter, CheckpointKey, CheckpointPublicKey, CheckpointTextError,
     FoundNote, KeyError, LogCheckpoint, NoteError, read_notes, sign_head,

@@ -9,6 +9,7 @@ mod attempt;
 mod bookmark;
 mod command;
 mod evaluation;
+mod hint;
 mod lease;
 mod plugin;
 mod session;

@@ -8,7 +8,8 @@ use flexcore_ports::{
 };
 
 use crate::{
-    LogSubscriptions, PluginPorts, Projector, SnapshotPolicy, Start, Tailer, TailerOptions,
+    LogSubscriptions, PluginPorts, ProjectRights, Projector, SnapshotPolicy, Start, Tailer,
+    TailerOptions,
     plugin::PluginLifecycle,
 };
 
@@ -54,6 +55,8 @@ pub struct Services {
     /// Folds the log into the views; `None` where this process may only read.
     pub(crate) projector: Option<Projector>,
     pub(crate) snapshot_policy: SnapshotPolicy,
+    /// What decides what steps may do; without it they may do nothing but look at the project.
+    pub(crate) rights: Option<ProjectRights>,
     /// Calls plugins; `None` where this process does not.
     pub(crate) plugins: Option<Arc<PluginLifecycle>>,
 }
@@ -66,19 +69,32 @@ impl Services {
             ports,
             projector: Some(projector),
             snapshot_policy: SnapshotPolicy::default(),
+            rights: None,
             plugins: None,
         }
     }
 
     /// For a process that may only read.
     pub fn reading(ports: Ports) -> Self {
-        Self { ports, projector: None, snapshot_policy: SnapshotPolicy::NEVER, plugins: None }
+        Self {
+            ports,
+            projector: None,
+            snapshot_policy: SnapshotPolicy::NEVER,
+            rights: None,
+            plugins: None,
+        }
     }
 
     /// The same with another policy of snapshots.
     #[must_use]
     pub fn with_snapshots(self, snapshot_policy: SnapshotPolicy) -> Self {
         Self { snapshot_policy, ..self }
+    }
+
+    /// The same, with what decides what steps may do.
+    #[must_use]
+    pub fn with_rights(self, rights: ProjectRights) -> Self {
+        Self { rights: Some(rights), ..self }
     }
 
     /// The same, and able to call plugins.
@@ -96,6 +112,11 @@ impl Services {
             Some(projector) => Ok(projector.catch_up().await?),
             None => Ok(()),
         }
+    }
+
+    /// Whether programs of steps get home folders of their own.
+    pub(crate) fn has_private_homes(&self) -> bool {
+        self.rights.as_ref().is_some_and(|rights| rights.private_home)
     }
 
     pub(crate) fn host_environment(&self) -> &BTreeMap<String, String> {

@@ -11,8 +11,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flexcore_api::{CommandEnvelope, ErrorBody};
-use flexcore_app::{CommandBus, Discovery, LogSubscriptions, QueryBus, Runner, Services};
+use flexcore_api::{CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView};
+use flexcore_app::{
+    CommandBus, Discovery, LogSubscriptions, ProjectRights, QueryBus, Runner, Services,
+};
 use flexcore_pipeline_file::Project;
 use flexcore_ports::{LogTransfer, LogVerifier};
 use serde_json::Value;
@@ -41,6 +43,28 @@ pub trait Host: Send + Sync {
     /// Runs a native connector as the Singer program that it is, on the standard streams of this
     /// process. Blocks until its end.
     fn run_connector(&self, name: &str, arguments: Vec<OsString>) -> ExitCode;
+
+    /// What decides the rights of a project's steps on this machine.
+    ///
+    /// # Errors
+    /// [`HostError`] if the operator's settings are wrong.
+    fn rights(&self, place: &Place) -> Result<ProjectRights, HostError>;
+
+    /// Adds lines to the operator's grants for a place.
+    ///
+    /// # Errors
+    /// [`HostError`] if the file cannot be written, or is not what such a file holds; it is left as
+    /// it was then.
+    fn grant(&self, place: &Place, lines: &str) -> Result<(), HostError>;
+
+    /// What a jail enforces on this machine, found out by trying.
+    ///
+    /// # Errors
+    /// [`HostError`] if it cannot be tried.
+    async fn sandbox_report(&self, place: &Place) -> Result<SandboxReportView, HostError>;
+
+    /// Looks at everything that a run needs.
+    async fn doctor(&self, place: &Place) -> DoctorReport;
 
     /// Random bytes of the system that nobody can guess, for a new key.
     ///

@@ -2,12 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    fs::OpenOptions,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use flexcore_plugin_protocol::Grants;
+use flexcore_plugin_protocol::{Diagnostics, Grants, append_grant};
 use flexcore_ports::{GrantsError, OperatorGrants};
 
 /// The variable that names another file.
@@ -27,6 +29,49 @@ impl GrantsFile {
         let named = environment.get(VARIABLE).filter(|path| !path.is_empty());
         Self { path: named.map_or_else(|| state_folder.join(FILE), PathBuf::from) }
     }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds lines at its end; it is written beside and then put in its place, so that nobody reads
+    /// half of it.
+    pub(crate) fn append(&self, lines: &str) -> Result<(), GrantsError> {
+        let name = self.path.display().to_string();
+        let unwritable = |error: io::Error| {
+            let message = format!("the grants in {name} cannot be written: {error}");
+            GrantsError { code: "FC0601", message }
+        };
+        let text = match std::fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(unwritable(error)),
+        };
+        let text = append_grant(&name, &text, lines).map_err(|problems| refused(&problems))?;
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(unwritable)?;
+        let beside = folder.join(format!(".grants-{}.tmp", std::process::id()));
+        let write = || -> io::Result<()> {
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&beside, &self.path)
+        };
+        write().map_err(|error| {
+            // Whatever was written of it is of no use.
+            let _ = std::fs::remove_file(&beside);
+            unwritable(error)
+        })
+    }
+}
+
+fn refused(problems: &Diagnostics) -> GrantsError {
+    GrantsError {
+        code: problems.iter().next().map_or("FC0601", |problem| problem.mistake.code()),
+        message: problems.to_string(),
+    }
 }
 
 impl OperatorGrants for GrantsFile {
@@ -41,10 +86,7 @@ impl OperatorGrants for GrantsFile {
                 return Err(GrantsError { code: "FC0601", message });
             }
         };
-        let grants = Grants::parse(&name, &text).map_err(|problems| GrantsError {
-            code: problems.iter().next().map_or("FC0601", |problem| problem.mistake.code()),
-            message: problems.to_string(),
-        })?;
+        let grants = Grants::parse(&name, &text).map_err(|problems| refused(&problems))?;
         Ok(Arc::new(grants))
     }
 }

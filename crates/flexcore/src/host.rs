@@ -9,13 +9,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flexcore_api::{CommandEnvelope, ErrorBody};
-use flexcore_app::{BuiltInPlugin, DiscoverPorts, Discovery, RunnerOptions, discover};
+use flexcore_api::{CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView};
+use flexcore_app::{
+    BuiltInPlugin, DiscoverPorts, Discovery, ProjectRights, RunnerOptions, discover,
+};
 use flexcore_cli::{
     BuiltInDescription, ConnectorDescription, DatabaseUrl, Host, HostError, HostErrorKind, Place,
     Reader, ServeSettings, StoreMigration, StoreStatus, Transfer, TransferEnd, Writer,
 };
-use flexcore_ports::{Ids, LogVerifier};
+use flexcore_ports::{GrantsError, Ids, LogVerifier};
 use flexcore_sync::{PumpSyncRunner, SyncOptions};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,8 @@ use crate::{
     checkpoints,
     clock::{RandomIds, SystemClock},
     control::{self, Answer, Request},
+    doctor,
+    grants::GrantsFile,
     lease,
     paths::StatePaths,
     plugins, reader, sandbox, serve, store, transfer, writer,
@@ -146,6 +150,30 @@ impl Host for BinaryHost {
         run_connector(name, arguments)
     }
 
+    fn rights(&self, place: &Place) -> Result<ProjectRights, HostError> {
+        sandbox::rights(place, &self.environment_of(place))
+    }
+
+    fn grant(&self, place: &Place, lines: &str) -> Result<(), HostError> {
+        let grants = GrantsFile::of(&self.environment_of(place), &place.state_folder);
+        grants.append(lines).map_err(|GrantsError { code, message }| HostError {
+            kind: HostErrorKind::Refused,
+            code,
+            message,
+            hint: None,
+        })
+    }
+
+    async fn sandbox_report(&self, place: &Place) -> Result<SandboxReportView, HostError> {
+        sandbox::report(&self.environment_of(place)).await
+    }
+
+    async fn doctor(&self, place: &Place) -> DoctorReport {
+        let environment = self.environment_of(place);
+        let sandbox = sandbox::report(&environment).await;
+        doctor::look(place, &environment, sandbox).await
+    }
+
     fn secret_seed(&self) -> Result<[u8; 32], HostError> {
         checkpoints::secret_seed()
     }
@@ -217,6 +245,7 @@ impl Host for BinaryHost {
             syncs: Arc::new(PumpSyncRunner::new(jailer, self.sync_options())),
             secrets: writer::secrets(place, &environment),
             clock: Arc::new(SystemClock),
+            rights: sandbox::rights(place, &environment)?,
             host_environment: environment,
         };
         let options =

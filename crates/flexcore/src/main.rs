@@ -8,6 +8,7 @@
 mod checkpoints;
 mod clock;
 mod control;
+mod doctor;
 mod grants;
 mod host;
 mod lease;

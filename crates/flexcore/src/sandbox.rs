@@ -1,12 +1,24 @@
 //! What holds the programs of steps: the operator's wish, and the jailer that carries it out.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use flexcore_api::{ProbedControl, SandboxReportView};
+use flexcore_app::ProjectRights;
 use flexcore_cli::{HostError, HostErrorKind, Place};
 use flexcore_pipeline_file::SecretProvider;
 use flexcore_sandbox::{
-    Jailer, JailerOptions, Launcher, ProjectJailer, ProjectJailerOptions, SandboxMode,
-    SandboxPolicy,
+    Control, JailSpec, Jailer, JailerOptions, Launcher, ProjectJailer, ProjectJailerOptions,
+    SandboxMode, SandboxPolicy, SandboxReport, probe,
+};
+
+use crate::{
+    grants::GrantsFile,
+    host::{BinaryHost, failed},
+    writer::chain,
 };
 
 /// How much must be enforced for programs to run.
@@ -72,4 +84,62 @@ pub(crate) fn hidden_folders(place: &Place) -> Vec<PathBuf> {
     folders.sort();
     folders.dedup();
     folders
+}
+
+/// What decides the rights of a project's steps.
+///
+/// # Errors
+/// [`HostError`] if the operator's settings are wrong.
+pub(crate) fn rights(
+    place: &Place,
+    environment: &BTreeMap<String, String>,
+) -> Result<ProjectRights, HostError> {
+    let grants = GrantsFile::of(environment, &place.state_folder);
+    let root = place.project.root.clone();
+    Ok(ProjectRights {
+        grants_file: grants.path().to_owned(),
+        grants: Arc::new(grants),
+        writable: place.project.writable.iter().map(|folder| in_project(&root, folder)).collect(),
+        hidden: hidden_folders(place),
+        private_home: policy(environment)?.mode != SandboxMode::Off,
+        root,
+    })
+}
+
+/// A folder of the project without `.` and doubled slashes.
+fn in_project(root: &Path, folder: &str) -> PathBuf {
+    root.join(folder).components().collect()
+}
+
+/// What a jail enforces on this machine.
+pub(crate) async fn report(
+    environment: &BTreeMap<String, String>,
+) -> Result<SandboxReportView, HostError> {
+    let policy = policy(environment)?;
+    let program = BinaryHost::launcher_program();
+    let report = probe(&program, JailerOptions::default()).await;
+    let report = report.map_err(|error| failed(chain(&error)))?;
+    let mut required = JailSpec::default().required;
+    required.extend(&policy.require);
+    let SandboxReport { tier, kernel, controls, .. } = report;
+    let report = SandboxReport::conclude(tier, controls, &required);
+    Ok(SandboxReportView {
+        policy: policy.mode.as_str().to_owned(),
+        tier: tier.as_str().to_owned(),
+        kernel,
+        strict_ok: report.strict_ok,
+        controls: report.controls.iter().map(probed).collect(),
+    })
+}
+
+fn probed(control: &Control) -> ProbedControl {
+    let said = [control.via.clone(), control.detail.clone()];
+    let detail = said.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    ProbedControl {
+        name: control.name.to_string(),
+        state: control.state.as_str().to_owned(),
+        required: control.required,
+        detail: Some(detail).filter(|detail| !detail.is_empty()),
+        remedy: control.remedy().map(str::to_owned),
+    }
 }

@@ -60,7 +60,7 @@ pub(crate) async fn open(
         tracing::warn!(%error, "unfinished artifacts are left behind");
     }
     let jailer = sandbox::jailer(&launcher);
-    let plugins = Plugins::new(PluginSetting {
+    let mut plugins = Plugins::new(PluginSetting {
         paths: &paths,
         place,
         executable: &options.executable,
@@ -70,8 +70,11 @@ pub(crate) async fn open(
         policy: policy.clone(),
     })
     .map_err(|error| failed(format!("there is no place for the sockets of plugins: {error}")))?;
-    let services = Services::writing(parts.ports).with_plugins(plugins.ports.clone());
+    let services = Services::writing(parts.ports)
+        .with_rights(sandbox::rights(place, &environment)?)
+        .with_plugins(plugins.ports.clone());
     let services = Arc::new(services);
+    plugins.watch(Arc::clone(&services));
     let commands = CommandBus::new(Arc::clone(&services), Arc::new(Unobserved));
     let queries = QueryBus::new(Arc::clone(&services), Arc::new(Unobserved));
     let jailer = sandbox::project_jailer(jailer, policy, &environment);

@@ -91,6 +91,14 @@ impl ResolvedStep {
         }
     }
 
+    /// The names of a sync's tap and target, as the project knows them.
+    pub fn sync_plugins(&self) -> [Option<String>; 2] {
+        ["tap", "target"].map(|end| match self.settings.get(end)?.get("plugin") {
+            Some(Tree::Leaf(Value::String(name), _)) => Some(name.clone()),
+            _ => None,
+        })
+    }
+
     /// The name of a sync's bookmark: its `state`, else the step's id.
     pub fn bookmark_name(&self) -> String {
         match self.settings.get("state") {

@@ -96,6 +96,9 @@ impl Services {
             created_at,
         };
         order.params = self.bind_params(&order, &resolved, command.params)?;
+        if let Some(rights) = &self.rights {
+            rights.check(&resolved, &order, self.host_environment())?;
+        }
         Ok(order)
     }
 

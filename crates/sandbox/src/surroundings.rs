@@ -170,7 +170,7 @@ impl ProjectJailer {
         }
         let runtime = JailSpec::default().runtime;
         let home = self.options.home.as_deref();
-        let mut installations = Installations::new(project, home, &runtime);
+        let mut installations = Installations::new(project, home, &runtime).hiding(hidden);
         installations.add_program(request);
         installations.add_search_path(request);
         installations.add_environments_of_project();

@@ -25,6 +25,7 @@ pub(super) struct Installations<'a> {
     project: &'a Path,
     home: Option<&'a Path>,
     runtime: &'a [PathBuf],
+    hidden: &'a [PathBuf],
     paths: BTreeSet<PathBuf>,
 }
 
@@ -34,7 +35,12 @@ impl<'a> Installations<'a> {
         home: Option<&'a Path>,
         runtime: &'a [PathBuf],
     ) -> Self {
-        Self { project, home, runtime, paths: BTreeSet::new() }
+        Self { project, home, runtime, hidden: &[], paths: BTreeSet::new() }
+    }
+
+    /// Folders of the project that are not shown with it: what a program needs of them is.
+    pub(super) fn hiding(self, hidden: &'a [PathBuf]) -> Self {
+        Self { hidden, ..self }
     }
 
     pub(super) fn into_paths(self) -> BTreeSet<PathBuf> {
@@ -131,7 +137,9 @@ impl<'a> Installations<'a> {
     /// Adds what is not shown anyway. A folder that nobody could leave is shown as it is.
     fn add(&mut self, path: &Path) {
         let shown = |folder: &Path| path.starts_with(folder);
-        let is_shown = self.runtime.iter().any(|folder| shown(folder)) || shown(self.project);
+        let is_hidden = self.hidden.iter().any(|folder| shown(folder));
+        let is_shown =
+            self.runtime.iter().any(|folder| shown(folder)) || (shown(self.project) && !is_hidden);
         if !is_shown && path.is_absolute() && path.exists() {
             self.paths.insert(without_dots(path));
         }
@@ -316,6 +324,27 @@ mod tests {
         program(&machine.root.join("srv/project/load.sh"), "#!/bin/sh\n");
         assert_eq!(machine.shown("sh", "/usr/bin:/bin"), Vec::<String>::new());
         assert_eq!(machine.shown("./load.sh", "/usr/bin:/bin"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_program_in_a_hidden_folder_is_shown_with_its_environment() {
+        let machine = Machine::new();
+        let project = machine.root.join("srv/project");
+        let environment = project.join(".flexcore/plugins/sha256/ab/venv");
+        program(&environment.join("bin/tap"), "#!/bin/sh\n");
+        fs::write(environment.join("pyvenv.cfg"), "home = /usr/bin\n").unwrap();
+        fs::create_dir_all(project.join(".flexcore/plugins/pypi")).unwrap();
+        symlink("../sha256/ab/venv/bin/tap", project.join(".flexcore/plugins/pypi/tap==1"))
+            .unwrap();
+        let (runtime, hidden) = (crate::JailSpec::default().runtime, [project.join(".flexcore")]);
+        let mut found = Installations::new(&project, None, &runtime).hiding(&hidden);
+        found.add_program(&request(&[".flexcore/plugins/pypi/tap==1"], &project, "/usr/bin"));
+        let paths = found.into_paths();
+        let plugins = project.join(".flexcore/plugins");
+        assert!(paths.contains(&environment), "{paths:?}");
+        assert!(paths.iter().all(
+            |path| path.starts_with(plugins.join("sha256/ab")) || path == &plugins.join("pypi")
+        ));
     }
 
     #[test]

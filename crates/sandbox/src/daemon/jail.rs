@@ -127,6 +127,10 @@ fn build(
         ready.leave(UnshareFlags::NEWCGROUP, ControlName::CgroupNs);
     }
     controls.extend(ready.controls);
+    if namespaces {
+        controls.retain(|control| control.name != ControlName::CgroupKill);
+        controls.push(Control::enforced(ControlName::CgroupKill).via("pid_ns"));
+    }
     let has_network = ready.network.is_some();
     let mut denials = None;
     if let Some(own) = ready.network {

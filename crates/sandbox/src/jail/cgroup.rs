@@ -60,6 +60,8 @@ pub(super) struct Groups {
 #[derive(Debug)]
 pub(super) struct Group {
     folders: Vec<PathBuf>,
+    /// The files by which a process enters them.
+    entrances: Vec<PathBuf>,
     /// The file that counts what was killed for lack of memory.
     memory_events: Option<PathBuf>,
     kill: Option<PathBuf>,
@@ -99,13 +101,19 @@ impl Groups {
         controls
     }
 
-    /// Makes a group with these limits. `device` is the disk to limit.
-    pub(super) fn make(&self, limits: &Limits, device: Option<&str>) -> io::Result<Group> {
+    /// Makes a group with these limits. `device` is the disk to limit. `to_kill` says that the group
+    /// is wanted even if it is only there to be killed by.
+    pub(super) fn make(
+        &self,
+        limits: &Limits,
+        device: Option<&str>,
+        to_kill: bool,
+    ) -> io::Result<Group> {
         self.remove_leftovers();
         loop {
             let number = self.made.fetch_add(1, Ordering::Relaxed);
             let name = format!("flexcore-{}-{}-{number}", getpid(), self.started);
-            match self.make_named(&name, limits, device) {
+            match self.make_named(&name, limits, device, to_kill) {
                 // Another jailer of this process counts as well.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => return made,
@@ -113,16 +121,23 @@ impl Groups {
         }
     }
 
-    fn make_named(&self, name: &str, limits: &Limits, device: Option<&str>) -> io::Result<Group> {
+    fn make_named(
+        &self,
+        name: &str,
+        limits: &Limits,
+        device: Option<&str>,
+        to_kill: bool,
+    ) -> io::Result<Group> {
         let mut group = Group {
             folders: Vec::new(),
+            entrances: Vec::new(),
             memory_events: None,
             kill: None,
             controls: Vec::new(),
             leftovers: Arc::clone(&self.leftovers),
         };
-        if let Some(unified) = &self.unified {
-            let folder = group.folder(unified, name)?;
+        if let Some(unified) = self.unified.as_ref().filter(|_| to_kill) {
+            let folder = group.folder(unified, name, true)?;
             let kill = folder.join("cgroup.kill");
             if kill.exists() {
                 group.kill = Some(kill);
@@ -133,7 +148,7 @@ impl Groups {
             let Some((limit, settings)) = settings(*control, *is_unified, limits, device) else {
                 continue;
             };
-            let folder = group.folder(base, name)?;
+            let folder = group.folder(base, name, *is_unified)?;
             for (file, value, is_optional) in settings {
                 let written = fs::write(folder.join(file), value);
                 if !is_optional {
@@ -184,22 +199,27 @@ fn is_of_the_dead(name: &str) -> bool {
 }
 
 impl Group {
-    fn folder(&mut self, base: &Path, name: &str) -> io::Result<PathBuf> {
+    fn folder(&mut self, base: &Path, name: &str, is_unified: bool) -> io::Result<PathBuf> {
         let folder = base.join(name);
         if !self.folders.contains(&folder) {
             fs::create_dir(&folder)?;
             self.folders.push(folder.clone());
+            // A process moves as a whole under a lock that every fork and exit of the machine takes,
+            // which on a busy machine takes milliseconds to get. A thread that moves itself needs no
+            // lock, and an init has only one; version 2 does not let threads leave their process.
+            let entrance = if is_unified { "cgroup.procs" } else { "tasks" };
+            self.entrances.push(folder.join(entrance));
         }
         Ok(folder)
     }
 
     /// Descriptors through which a process enters the group, with this process's rights.
     pub(super) fn entrances(&self) -> io::Result<Vec<OwnedFd>> {
-        let open = |folder: &PathBuf| -> io::Result<OwnedFd> {
-            let file: File = OpenOptions::new().write(true).open(folder.join("cgroup.procs"))?;
+        let open = |entrance: &PathBuf| -> io::Result<OwnedFd> {
+            let file: File = OpenOptions::new().write(true).open(entrance)?;
             Ok(file.into())
         };
-        self.folders.iter().map(open).collect()
+        self.entrances.iter().map(open).collect()
     }
 
     /// Whether the kernel has killed a process for lack of memory.
@@ -243,6 +263,57 @@ impl Drop for Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// No machine at hand hands out controllers of version 2, so what is written is read back from
+    /// ordinary folders.
+    #[test]
+    fn a_group_of_version_2_holds_its_limits_in_one_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let names = [ControlName::Memory, ControlName::Pids, ControlName::Cpu, ControlName::Io];
+        let base = root.path().to_owned();
+        let groups = Groups {
+            unified: Some(base.clone()),
+            controllers: names.map(|name| (name, base.clone(), true)).to_vec(),
+            ..Groups::default()
+        };
+        let limits = Limits {
+            memory_bytes: 1 << 20,
+            swap_bytes: 4_096,
+            pids: 7,
+            cpu_milli: Some(250),
+            io_read_bytes_per_second: Some(5),
+            io_write_bytes_per_second: Some(6),
+            ..Limits::default()
+        };
+        let group = groups.make(&limits, Some("8:0"), false).unwrap();
+        assert_eq!((group.folders.len(), group.entrances.len()), (1, 1));
+        assert!(group.entrances[0].ends_with("cgroup.procs"));
+        let read = |file: &str| fs::read_to_string(group.folders[0].join(file)).unwrap();
+        for (file, content) in [
+            ("memory.max", "1048576"),
+            ("memory.swap.max", "4096"),
+            ("memory.oom.group", "1"),
+            ("pids.max", "8"),
+            ("cpu.max", "25000 100000"),
+            ("io.max", "8:0 rbps=5 wbps=6"),
+        ] {
+            assert_eq!(read(file), content, "{file}");
+        }
+        assert!(group.controls.iter().all(|control| control.via.as_deref() == Some("cgroup2")));
+        assert!(!group.was_out_of_memory());
+        fs::write(group.folders[0].join("memory.events"), "low 0\noom 1\noom_kill 1\n").unwrap();
+        assert!(group.was_out_of_memory());
+    }
+
+    #[test]
+    fn a_controller_of_version_2_is_enabled_for_the_groups_below() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("cgroup.controllers"), "cpu memory\n").unwrap();
+        assert!(delegate(root.path(), "memory"));
+        let enabled = fs::read_to_string(root.path().join("cgroup.subtree_control")).unwrap();
+        assert_eq!(enabled, "+memory");
+        assert!(!delegate(root.path(), "pids"), "it is not handed out here");
+    }
 
     #[test]
     fn groups_of_others_and_of_the_living_are_left_alone() {

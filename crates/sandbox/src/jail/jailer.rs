@@ -1,6 +1,10 @@
 //! Starting programs in jails.
 
-use std::{os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use super::{
     attempt::Attempt,
@@ -12,7 +16,7 @@ use super::{
     users::{User, Users},
     wire::JailOrder,
 };
-use crate::{Launcher, SpawnError, SpawnRequest};
+use crate::{Isolation, Launcher, SpawnError, SpawnRequest};
 
 /// How many secrets one program is given at most.
 const MAX_SECRETS: usize = 32;
@@ -40,13 +44,17 @@ pub struct Jailer {
     options: JailerOptions,
     groups: Groups,
     users: Users,
+    /// Whether jails have their processes in a namespace of their own, which ends as one: then no
+    /// group is needed for that.
+    ends_as_one: AtomicBool,
 }
 
 impl Jailer {
     /// A jailer that starts programs by `launcher`.
     pub fn new(launcher: Launcher, options: JailerOptions) -> Self {
         let groups = if options.control_groups { Groups::find() } else { Groups::default() };
-        Self { launcher, options, groups, users: Users::new() }
+        let ends_as_one = AtomicBool::new(false);
+        Self { launcher, options, groups, users: Users::new(), ends_as_one }
     }
 
     /// Starts a program in a jail and returns once it runs. `request.cwd` is a folder of the jail.
@@ -84,6 +92,10 @@ impl Jailer {
             self.launcher.restart().await?;
             outcome = attempt.run(&self.launcher, request).await;
         }
+        if let Ok(jailed) = &outcome {
+            let ends_as_one = matches!(jailed.process.isolation(), Isolation::PidNamespace { .. });
+            self.ends_as_one.store(ends_as_one, Ordering::Relaxed);
+        }
         if let (Err(_), Some(group)) = (&outcome, attempt.group.take()) {
             group.remove().await;
         }
@@ -95,7 +107,8 @@ impl Jailer {
             return Ok(None);
         }
         let device = spec.limits.limits_io().then(|| disk_of(spec)).flatten();
-        let made = self.groups.make(&spec.limits, device.as_deref());
+        let to_kill = !self.ends_as_one.load(Ordering::Relaxed);
+        let made = self.groups.make(&spec.limits, device.as_deref(), to_kill);
         made.map(Some).map_err(|source| JailError::Step {
             step: "cgroups".to_owned(),
             what: "making a control group".to_owned(),
@@ -114,7 +127,7 @@ impl Jailer {
         let wanted = [
             (ControlName::Cpu, spec.limits.cpu_milli.is_some()),
             (ControlName::Io, spec.limits.limits_io()),
-            (ControlName::CgroupKill, true),
+            (ControlName::CgroupKill, !self.ends_as_one.load(Ordering::Relaxed)),
         ];
         for (name, is_wanted) in wanted {
             if !is_wanted || controls.iter().any(|control| control.name == name) {

@@ -74,7 +74,8 @@ pub enum ControlName {
     Cpu,
     /// How fast it writes to disk.
     Io,
-    /// The kernel kills the whole tree at one word.
+    /// The kernel kills the whole tree at one word: that of a control group, or the end of the init
+    /// of its namespace.
     CgroupKill,
     /// Connections to granted addresses, and to no other.
     Egress,

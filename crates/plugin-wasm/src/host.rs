@@ -65,6 +65,11 @@ impl WasmHost {
         Self { guests: Guests::new(jailer, options), http: Arc::new(Http::default()) }
     }
 
+    /// Ends every worker; no call may be made afterwards or be running.
+    pub async fn close(&self) {
+        self.guests.close().await;
+    }
+
     fn broker(
         &self,
         plugin: &CallablePlugin,

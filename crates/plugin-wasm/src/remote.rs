@@ -19,7 +19,7 @@ use tokio::sync::{Notify, oneshot};
 use self::talk::{Pending, Talk};
 pub(crate) use self::{
     compile::compile,
-    start::{RunFolder, start},
+    start::{Kept, RunFolder, start},
 };
 use crate::{
     broker::Broker,

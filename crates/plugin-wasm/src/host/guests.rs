@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -14,6 +15,7 @@ use flexcore_plugin_protocol::{
 };
 use flexcore_ports::CallablePlugin;
 use flexcore_sandbox::Jailer;
+use tokio::sync::mpsc;
 
 use crate::{
     WasmOptions,
@@ -21,7 +23,7 @@ use crate::{
     compile::not_wasm,
     engine::Runtime,
     guest::{Guest, WasiRights},
-    remote::{RunFolder, Worker, compile, start},
+    remote::{Kept, RunFolder, Worker, compile, start},
     task::{Failure, FailureKind},
     wire::Load,
 };
@@ -42,6 +44,20 @@ pub(super) struct Guests {
     cache: OnceLock<Cache>,
     here: [OnceLock<Runtime>; 2],
     folders: AtomicU64,
+    ends: Ends,
+}
+
+/// Tells when the last worker has ended: each holds a sender.
+struct Ends {
+    sender: Mutex<Option<mpsc::Sender<Infallible>>>,
+    receiver: tokio::sync::Mutex<mpsc::Receiver<Infallible>>,
+}
+
+impl Ends {
+    fn new() -> Self {
+        let (sender, receiver) = mpsc::channel(1);
+        Self { sender: Mutex::new(Some(sender)), receiver: tokio::sync::Mutex::new(receiver) }
+    }
 }
 
 impl std::fmt::Debug for Guests {
@@ -67,7 +83,15 @@ impl Guests {
             cache: OnceLock::new(),
             here: Default::default(),
             folders: AtomicU64::new(0),
+            ends: Ends::new(),
         }
+    }
+
+    /// Ends every worker, and returns when none is left. No call may be made afterwards.
+    pub(super) async fn close(&self) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        drop(self.ends.sender.lock().unwrap_or_else(PoisonError::into_inner).take());
+        while self.ends.receiver.lock().await.recv().await.is_some() {}
     }
 
     pub(super) fn options(&self) -> &WasmOptions {
@@ -205,7 +229,12 @@ impl Guests {
             calls: plugin.manifest.pool.max.clamp(1, 64),
             rights,
         };
-        start(&self.jailer, &self.options, plugin, load, folder).await.map(Place::Worker)
+        let ends = self.ends.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(ends) = ends else {
+            return Err(Failure::new(FailureKind::Worker, "plugins are being ended"));
+        };
+        let kept = Kept { _folder: folder, _ends: ends };
+        start(&self.jailer, &self.options, plugin, load, kept).await.map(Place::Worker)
     }
 
     fn here(&self, counts_fuel: bool) -> Result<Runtime, Failure> {

@@ -1,6 +1,7 @@
 //! Starting a worker, and looking after it until it ends.
 
 use std::{
+    convert::Infallible,
     io,
     os::fd::OwnedFd,
     path::PathBuf,
@@ -17,7 +18,10 @@ use flexcore_sandbox::{
     Access, Containment, JailExit, Jailed, Jailer, LastLines, Limits, Profile, SpawnRequest, Stdin,
     read_lines,
 };
-use tokio::{net::unix::pipe, sync::Notify};
+use tokio::{
+    net::unix::pipe,
+    sync::{Notify, mpsc},
+};
 
 use super::{Worker, talk::Talk};
 use crate::{
@@ -42,13 +46,20 @@ impl Drop for RunFolder {
     }
 }
 
+/// What is let go of when a worker has ended.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) _folder: Option<RunFolder>,
+    pub(crate) _ends: mpsc::Sender<Infallible>,
+}
+
 /// Starts a worker that loads a guest, and returns when it can be called.
 pub(crate) async fn start(
     jailer: &Jailer,
     options: &WasmOptions,
     plugin: &CallablePlugin,
     load: Load,
-    folder: Option<RunFolder>,
+    kept: Kept,
 ) -> Result<Worker, Failure> {
     let containment = containment(options, plugin, &load)?;
     let mut jailed = spawn(jailer, options, &containment, &[]).await?;
@@ -71,7 +82,7 @@ pub(crate) async fn start(
         let exit = jailed.kill().await;
         return Err(with_reason(failure, &exit, &errors));
     }
-    tokio::spawn(look_after(jailed, Arc::clone(&talk), inbox, Arc::clone(&kill), errors, folder));
+    tokio::spawn(look_after(jailed, Arc::clone(&talk), inbox, Arc::clone(&kill), errors, kept));
     Ok(Worker {
         talk,
         kill,
@@ -215,7 +226,7 @@ async fn look_after(
     inbox: Inbox,
     kill: Arc<Notify>,
     errors: Errors,
-    folder: Option<RunFolder>,
+    kept: Kept,
 ) {
     let mut said = Failure::new(FailureKind::Worker, "the process that runs it ended");
     tokio::select! {
@@ -233,7 +244,7 @@ async fn look_after(
         Err(_) => jailed.kill().await,
     };
     talk.close(with_reason(said, &exit, &errors));
-    drop(folder);
+    drop(kept);
 }
 
 pub(super) fn with_reason(failure: Failure, exit: &JailExit, errors: &Errors) -> Failure {

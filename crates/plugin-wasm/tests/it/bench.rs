@@ -161,7 +161,7 @@ pub(crate) fn secret(name: &str, value: &str) -> (SecretName, String) {
 fn plugin(folder: PathBuf, place: Place, wanted: &Wanted) -> CallablePlugin {
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("guest.wasm"), &wanted.wasm).unwrap();
-    let isolation = if place == Place::Here { "in-process" } else { "process" };
+    let isolation = if place == Place::Here { "inprocess" } else { "process" };
     let (name, kind, tables) = (wanted.name, wanted.kind, &wanted.tables);
     let fuel = if tables.contains("fuel") { "" } else { "[wasm]\n" };
     let manifest = format!(

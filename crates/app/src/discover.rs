@@ -10,7 +10,7 @@ use flexcore_eventsourcing::Aggregate;
 use flexcore_pipeline_file::{ParameterInput, RenderedWork, ResolvedPipeline};
 use flexcore_ports::{
     AttemptLog, Clock, LogSource, Secrets,
-    attempt::{AttemptContext, SyncRunner},
+    attempt::{AttemptContext, SyncRunner, SyncSettings},
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -64,6 +64,20 @@ pub async fn discover(
     options: &RunnerOptions,
     discovery: Discovery,
 ) -> Result<Value, UseCaseError> {
+    let (context, settings) = prepare(ports, options, discovery).await?;
+    let catalog = ports.syncs.discover(context, settings).await;
+    catalog.map_err(|error| {
+        let message = ports.secrets.mask().apply(&error.message).into_owned();
+        UseCaseError::refused(message)
+    })
+}
+
+/// What a sync step would be run with, without an execution.
+pub(crate) async fn prepare(
+    ports: &DiscoverPorts,
+    options: &RunnerOptions,
+    discovery: Discovery,
+) -> Result<(AttemptContext, SyncSettings), UseCaseError> {
     let mut order = order(ports, &discovery);
     let host = &ports.host_environment;
     let given = discovery.params.into_iter();
@@ -102,12 +116,7 @@ pub async fn discover(
         rights,
         log: Arc::new(TracedLog),
     };
-    let settings = discovery_settings(*settings, &options.executable);
-    let catalog = ports.syncs.discover(context, settings).await;
-    catalog.map_err(|error| {
-        let message = ports.secrets.mask().apply(&error.message).into_owned();
-        UseCaseError::refused(message)
-    })
+    Ok((context, discovery_settings(*settings, &options.executable)))
 }
 
 /// An order that is never recorded.

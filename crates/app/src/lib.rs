@@ -38,6 +38,7 @@ mod projection;
 mod replay;
 mod repository;
 mod runner;
+mod sample;
 mod services;
 mod streams;
 mod subscription;
@@ -54,7 +55,7 @@ pub use dispatch::dispatch;
 pub use error::UseCaseError;
 pub use event::{event_view, verify_reply};
 pub use execution::{RunDecision, RunPolicy, Unfinished};
-pub use grants::{MissingGrants, ProjectRights, StepRights, survey};
+pub use grants::{MissingGrants, ProjectRights, StepRights, plan_rights};
 pub use log_checkpoint::{
     CheckpointError, CheckpointExporter, CheckpointKey, CheckpointPublicKey, CheckpointTextError,
     FoundNote, KeyError, LogCheckpoint, NoteError, read_notes, sign_head,
@@ -68,6 +69,7 @@ pub use plugin::{BuiltInPlugin, PluginBounds, PluginPorts, log_of_call};
 pub use projection::{ProjectionError, Projector};
 pub use repository::SnapshotPolicy;
 pub use runner::{RunError, RunObserver, Runner, RunnerOptions};
+pub use sample::{Sample, sample};
 pub use services::{Ports, Services};
 pub use subscription::{
     LogPage, LogSubscriptions, Start, Subscription, SubscriptionError, Tailer, TailerOptions,

@@ -13,15 +13,15 @@ use std::{
 use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView};
 use flexcore_app::{
-    CommandBus, Discovery, LogSubscriptions, ProjectRights, QueryBus, Runner, Services,
+    CommandBus, Discovery, LogSubscriptions, ProjectRights, QueryBus, Runner, Sample, Services,
 };
 use flexcore_pipeline_file::Project;
-use flexcore_ports::{LogTransfer, LogVerifier};
+use flexcore_ports::{DiscoveredPlugin, LogTransfer, LogVerifier, PluginSource, StoredPlugin};
 use serde_json::Value;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::{DatabaseUrl, StoreAddress, StoreMigration, StoreStatus};
+use crate::{ConformanceCheck, DatabaseUrl, StoreAddress, StoreMigration, StoreStatus};
 
 /// The process and the machine around a verb, as the binary wires them.
 #[async_trait]
@@ -39,6 +39,16 @@ pub trait Host: Send + Sync {
     fn built_in_plugins(&self) -> Vec<BuiltInDescription> {
         vec![]
     }
+
+    /// Whether the plugin in a folder keeps the protocol of process plugins, and works in a jail: the
+    /// verdict, and what was looked at. Its programs run as the user who asks.
+    ///
+    /// # Errors
+    /// [`HostError`] if nothing could be looked at.
+    async fn conformance(
+        &self,
+        folder: &Path,
+    ) -> Result<(bool, Vec<ConformanceCheck>), HostError>;
 
     /// Runs a native connector as the Singer program that it is, on the standard streams of this
     /// process. Blocks until its end.
@@ -147,6 +157,40 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// [`HostError`] if the settings cannot be rendered or the tap cannot discover.
     async fn discover(&self, place: &Place, discovery: Discovery) -> Result<Value, HostError>;
+
+    /// Reads so many records by a sync step and throws them away. Nothing is recorded and the store
+    /// is not locked.
+    ///
+    /// # Errors
+    /// [`HostError`] if the settings cannot be rendered or the sync fails before.
+    async fn sample(
+        &self,
+        place: &Place,
+        discovery: Discovery,
+        records: u64,
+    ) -> Result<Sample, HostError>;
+
+    /// Takes a plugin into the plugin store of a place; it is not registered by that. `python` is the
+    /// interpreter of a package.
+    ///
+    /// # Errors
+    /// [`HostError`] if it cannot be read, verified, built or kept.
+    async fn install_plugin(
+        &self,
+        place: &Place,
+        source: &PluginSource,
+        python: Option<&str>,
+    ) -> Result<StoredPlugin, HostError>;
+
+    /// The plugins that a folder offers.
+    ///
+    /// # Errors
+    /// [`HostError`] if the folder cannot be read.
+    async fn discover_plugins(
+        &self,
+        place: &Place,
+        folder: &Path,
+    ) -> Result<Vec<DiscoveredPlugin>, HostError>;
 }
 
 /// How a server serves.

@@ -15,12 +15,13 @@ use std::{
 
 use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, ErrorBody};
-use flexcore_app::Discovery;
+use flexcore_app::{Discovery, Sample};
 use flexcore_cli::{
+    ConformanceCheck, ConformanceOutcome,
     ConnectorDescription, DatabaseUrl, Exit, Host, HostError, HostErrorKind, Place, Reader,
     StoreMigration, StoreStatus, Terminal, Transfer, TransferEnd, Writer, execute, parse,
 };
-use flexcore_ports::LogVerifier;
+use flexcore_ports::{DiscoveredPlugin, LogVerifier, PluginSource, StoredPlugin};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -45,6 +46,20 @@ impl Host for StorelessHost {
             ConnectorDescription { name: "tap-csv", description: "Reads CSV." },
             ConnectorDescription { name: "target-jsonl", description: "Writes JSON Lines." },
         ]
+    }
+
+    async fn conformance(&self, _: &Path) -> Result<(bool, Vec<ConformanceCheck>), HostError> {
+        let check = |name: &str, outcome, detail: Option<&str>| ConformanceCheck {
+            name: name.to_owned(),
+            outcome,
+            detail: detail.map(str::to_owned),
+            hint: detail.map(|_| "mend it".to_owned()),
+        };
+        let checks = vec![
+            check("it starts", ConformanceOutcome::Passed, None),
+            check("it ends", ConformanceOutcome::Failed, Some("it goes on\nand on")),
+        ];
+        Ok((false, checks))
     }
 
     fn run_connector(&self, _: &str, arguments: Vec<OsString>) -> ExitCode {
@@ -118,6 +133,27 @@ impl Host for StorelessHost {
             "schema": { "properties": { "id": { "type": "integer" } } },
             "metadata": [{ "breadcrumb": [], "metadata": { "selected": true } }],
         }] }))
+    }
+
+    async fn sample(&self, _: &Place, _: Discovery, records: u64) -> Result<Sample, HostError> {
+        Ok(Sample { streams: vec![("test".to_owned(), records)], records, was_all: false })
+    }
+
+    async fn install_plugin(
+        &self,
+        place: &Place,
+        _: &PluginSource,
+        _: Option<&str>,
+    ) -> Result<StoredPlugin, HostError> {
+        Err(self.read(place).await.unwrap_err())
+    }
+
+    async fn discover_plugins(
+        &self,
+        place: &Place,
+        _: &Path,
+    ) -> Result<Vec<DiscoveredPlugin>, HostError> {
+        Err(self.read(place).await.unwrap_err())
     }
 }
 

@@ -11,25 +11,29 @@ use std::{
 use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView};
 use flexcore_app::{
-    BuiltInPlugin, DiscoverPorts, Discovery, ProjectRights, RunnerOptions, discover,
+    BuiltInPlugin, Discovery, ProjectRights, RunnerOptions, Sample, discover, sample,
 };
 use flexcore_cli::{
-    BuiltInDescription, ConnectorDescription, DatabaseUrl, Host, HostError, HostErrorKind, Place,
+    BuiltInDescription, ConformanceCheck, ConnectorDescription, DatabaseUrl, Host, HostError, HostErrorKind, Place,
     Reader, ServeSettings, StoreMigration, StoreStatus, Transfer, TransferEnd, Writer,
 };
-use flexcore_ports::{GrantsError, Ids, LogVerifier};
-use flexcore_sync::{PumpSyncRunner, SyncOptions};
+use flexcore_ports::{
+    DiscoveredPlugin, GrantsError, Ids, LogVerifier, PluginSource, StoredPlugin,
+};
+use flexcore_sync::SyncOptions;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     checkpoints,
-    clock::{RandomIds, SystemClock},
+    clock::RandomIds,
+    conformance,
     control::{self, Answer, Request},
     doctor,
     grants::GrantsFile,
     lease,
     paths::StatePaths,
+    plugin_files::{self, Tryout},
     plugins, reader, sandbox, serve, store, transfer, writer,
 };
 
@@ -146,6 +150,15 @@ impl Host for BinaryHost {
         plugins::built_in(&self.executable).into_iter().map(describe).collect()
     }
 
+    async fn conformance(
+        &self,
+        folder: &Path,
+    ) -> Result<(bool, Vec<ConformanceCheck>), HostError> {
+        let scratch =
+            Scratch::new(self).map_err(|error| failed(format!("no private folder: {error}")))?;
+        conformance::look(folder, &self.environment, &scratch.0).await
+    }
+
     fn run_connector(&self, name: &str, arguments: Vec<OsString>) -> ExitCode {
         run_connector(name, arguments)
     }
@@ -234,37 +247,45 @@ impl Host for BinaryHost {
     }
 
     async fn discover(&self, place: &Place, discovery: Discovery) -> Result<Value, HostError> {
-        let scratch =
-            Scratch::new(self).map_err(|error| failed(format!("no private folder: {error}")))?;
-        let launcher = writer::start_launcher(&scratch.0.join("launcher.lock")).await?;
-        let environment = Arc::new(self.environment_of(place));
-        let policy = sandbox::policy(&environment)?;
-        let jailer = sandbox::jailer(&launcher);
-        let jailer = sandbox::project_jailer(jailer, policy, &environment);
-        let ports = DiscoverPorts {
-            syncs: Arc::new(PumpSyncRunner::new(jailer, self.sync_options())),
-            secrets: writer::secrets(place, &environment),
-            clock: Arc::new(SystemClock),
-            rights: sandbox::rights(place, &environment)?,
-            host_environment: environment,
-        };
-        let options =
-            RunnerOptions { work_folder: scratch.0.clone(), ..self.runner_options(place)? };
-        let catalog = discover(&ports, &options, discovery).await;
-        launcher.shut_down().await;
-        catalog.map_err(|error| {
-            let body = error.body();
-            let (message, hint) = (body.message, body.hint);
-            HostError { kind: HostErrorKind::Refused, code: error.code(), message, hint }
-        })
+        let tryout = Tryout::start(self, place).await?;
+        let catalog = discover(&tryout.ports, &tryout.options, discovery).await;
+        tryout.end(catalog).await
+    }
+
+    async fn sample(
+        &self,
+        place: &Place,
+        discovery: Discovery,
+        records: u64,
+    ) -> Result<Sample, HostError> {
+        let tryout = Tryout::start(self, place).await?;
+        let read = sample(&tryout.ports, &tryout.options, discovery, records).await;
+        tryout.end(read).await
+    }
+
+    async fn install_plugin(
+        &self,
+        place: &Place,
+        source: &PluginSource,
+        python: Option<&str>,
+    ) -> Result<StoredPlugin, HostError> {
+        plugin_files::install(self, place, source, python).await
+    }
+
+    async fn discover_plugins(
+        &self,
+        place: &Place,
+        folder: &Path,
+    ) -> Result<Vec<DiscoveredPlugin>, HostError> {
+        plugin_files::discover(self, place, folder).await
     }
 }
 
 /// A private folder for something that leaves nothing behind.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    fn new(host: &BinaryHost) -> std::io::Result<Self> {
+    pub(crate) fn new(host: &BinaryHost) -> std::io::Result<Self> {
         let base = host.environment.get("TMPDIR").map_or("/tmp", String::as_str);
         let folder = Path::new(base).join(format!("flexcore-{}", RandomIds.next().simple()));
         rustix::fs::mkdir(&folder, rustix::fs::Mode::RWXU)?;

@@ -7,6 +7,7 @@
 
 mod checkpoints;
 mod clock;
+mod conformance;
 mod control;
 mod doctor;
 mod grants;
@@ -15,6 +16,7 @@ mod lease;
 mod logging;
 mod node;
 mod paths;
+mod plugin_files;
 mod plugins;
 mod reader;
 mod sandbox;

@@ -7,16 +7,20 @@ use std::{
     sync::Arc,
 };
 
-use flexcore_app::{BuiltInPlugin, PluginBounds, PluginPorts};
+use flexcore_app::{BuiltInPlugin, PluginBounds, PluginPorts, RequestContext, Services};
 use flexcore_cli::Place;
 use flexcore_plugin_http::{HttpHost, HttpOptions};
 use flexcore_plugin_process::{ProcessHost, ProcessOptions};
 use flexcore_plugin_protocol::{Manifest, PluginKind};
-use flexcore_plugin_store::{FolderPluginStore, StoreOptions};
 use flexcore_ports::{Ids as _, PluginHost, PluginStore, Secrets};
 use flexcore_sandbox::{Jailer, SandboxPolicy};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use crate::{clock::RandomIds, grants::GrantsFile, paths::StatePaths, sandbox};
+use crate::{clock::RandomIds, grants::GrantsFile, paths::StatePaths, plugin_files, sandbox};
+
+/// A file with authorities that services may be vouched for by, besides those of the system.
+const HTTP_AUTHORITIES: &str = "FLEXCORE_HTTP_AUTHORITIES";
 
 /// The hidden verb by which this program serves one of its own plugins.
 pub(crate) const SERVE: &str = "plugin-serve";
@@ -26,6 +30,7 @@ pub(crate) struct Plugins {
     pub(crate) ports: PluginPorts,
     processes: Arc<ProcessHost>,
     run_folder: RunFolder,
+    watch: Option<JoinHandle<()>>,
 }
 
 /// What decides how plugins are called.
@@ -46,28 +51,48 @@ impl Plugins {
         options.policy = setting.policy.clone();
         options.hidden = sandbox::hidden_folders(setting.place);
         options.environment = variables(setting.environment);
+        let files = (setting.paths, setting.place);
+        let holding = (Arc::clone(&setting.jailer), setting.policy.clone());
+        let tools = plugin_files::python_tools(files, setting.environment, holding, None);
+        let packages = plugin_files::store(setting.paths, setting.environment).with_python(tools);
+        let packages: Arc<dyn PluginStore> = Arc::new(packages);
         let processes = Arc::new(ProcessHost::new(setting.jailer, options));
-        let services = HttpHost::new(HttpOptions::new(setting.secrets));
+        let mut http = HttpOptions::new(setting.secrets);
+        http.authorities = setting.environment.get(HTTP_AUTHORITIES).map(PathBuf::from);
+        let services = HttpHost::new(http);
         let hosts: [(PluginKind, Arc<dyn PluginHost>); 2] = [
             (PluginKind::Process, Arc::clone(&processes) as Arc<dyn PluginHost>),
             (PluginKind::Http, Arc::new(services)),
         ];
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let ports = PluginPorts {
-            store: store(setting.paths),
+            store: packages,
             hosts: hosts.into(),
             built_in: built_in(setting.executable),
             grants: Arc::new(GrantsFile::of(setting.environment, setting.paths.folder())),
             project_root: setting.place.project.root.clone(),
             bounds: PluginBounds::of_processors(processors),
         };
-        Ok(Self { ports, processes, run_folder })
+        Ok(Self { ports, processes, run_folder, watch: None })
+    }
+
+    /// Looks after what is started, until the end.
+    pub(crate) fn watch(&mut self, services: Arc<Services>) {
+        self.watch = Some(tokio::spawn(async move {
+            let context = RequestContext::local("flexcore");
+            services.watch_plugins(&context, &CancellationToken::new()).await;
+        }));
     }
 
     /// Ends every process. No call is running any more.
     pub(crate) async fn close(self) {
-        let Self { ports, processes, run_folder } = self;
+        let Self { ports, processes, run_folder, watch } = self;
         drop(ports);
+        if let Some(watch) = watch {
+            watch.abort();
+            // It was aborted or has ended; either way it asks nobody any more.
+            let _ = watch.await;
+        }
         processes.close().await;
         drop(run_folder);
     }
@@ -81,19 +106,13 @@ pub(crate) fn for_reading(
     environment: &BTreeMap<String, String>,
 ) -> PluginPorts {
     PluginPorts {
-        store: store(paths),
+        store: Arc::new(plugin_files::store(paths, environment)),
         hosts: BTreeMap::new(),
         built_in: built_in(executable),
         grants: Arc::new(GrantsFile::of(environment, paths.folder())),
         project_root: place.project.root.clone(),
         bounds: PluginBounds::of_processors(1),
     }
-}
-
-/// The files of plugins on this node.
-pub(crate) fn store(paths: &StatePaths) -> Arc<dyn PluginStore> {
-    let (root, keys) = (paths.plugins(), paths.trusted_keys());
-    Arc::new(FolderPluginStore::new(root, keys, StoreOptions::default()))
 }
 
 /// The plugins that this program serves itself.

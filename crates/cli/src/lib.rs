@@ -24,6 +24,7 @@
 
 mod address;
 mod arguments;
+mod conformance;
 mod drive;
 mod exit;
 mod failure;
@@ -42,6 +43,7 @@ mod text;
 mod verb;
 
 pub use arguments::{Cli, parse};
+pub use conformance::{ConformanceCheck, ConformanceOutcome, ConformanceReport};
 pub use exit::Exit;
 pub use host::{
     BuiltInDescription, CloseStore, ConnectorDescription, Host, HostError, HostErrorKind, Place,

@@ -1,9 +1,11 @@
 //! `flexcore plugin …`
 
 mod call;
+mod conformance;
 mod list;
 mod logs;
 mod manage;
+mod new;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -44,6 +46,10 @@ pub(crate) enum PluginVerb {
     Calls(ListPluginCalls),
     /// Show what a call by hand wrote
     Logs(logs::LogsArguments),
+    /// Make a plugin to begin with
+    New(new::NewArguments),
+    /// Check whether a plugin keeps the protocol of process plugins
+    Conformance(conformance::ConformanceArguments),
     /// Run a connector by hand, as the Singer program that it is; the exit code is its own
     Run {
         /// The connector, for example tap-csv
@@ -74,6 +80,8 @@ impl PluginVerb {
             Self::Schema(arguments) => arguments.execute(session).await,
             Self::Calls(query) => logs::calls(session, query).await,
             Self::Logs(arguments) => arguments.execute(session).await,
+            Self::New(arguments) => arguments.execute(session),
+            Self::Conformance(arguments) => arguments.execute(session).await,
         };
         exit.map(ExitCode::from)
     }

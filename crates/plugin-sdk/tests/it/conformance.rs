@@ -1,5 +1,8 @@
 //! What conformance finds.
 
+use std::{fs, path::Path};
+
+use flexcore_plugin_protocol::Manifest;
 use flexcore_plugin_sdk::{
     PluginType,
     conformance::{Check, Outcome, Sample, Subject, conformance},
@@ -65,6 +68,34 @@ pub(crate) async fn what_differs_from_manifest_or_sample_is_found(author: Author
     let checks = checked(&subject).await;
     assert_eq!(failed(&checks).len(), 3, "{checks:#?}");
     assert!(checks.iter().any(|check| check.outcome == Outcome::Skipped), "{checks:#?}");
+}
+
+/// What `flexcore plugin new` makes.
+pub(crate) async fn a_new_plugin_conforms(author: Author) {
+    let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    let folder = tempfile::tempdir().unwrap();
+    let argv = match author {
+        Author::Rust => vec![env!("CARGO_BIN_EXE_flexcore-plugin-sdk-template").to_owned()],
+        Author::Python => {
+            // As `make` there lays it out.
+            let program = folder.path().join("bin/my-plugin");
+            fs::create_dir(folder.path().join("bin")).unwrap();
+            fs::copy(templates.join("python/main.py"), &program).unwrap();
+            vec![author.argv()[0].clone(), program.to_string_lossy().into_owned()]
+        }
+    };
+    let text = fs::read_to_string(templates.join("plugin.toml")).unwrap();
+    let manifest = Manifest::parse("plugin.toml", &text).unwrap();
+    let sample = fs::read(templates.join("conformance.json")).unwrap();
+    let subject = Subject {
+        name: manifest.name,
+        version: manifest.version,
+        plugin_type: PluginType::Transformer,
+        sample: serde_json::from_slice(&sample).unwrap(),
+        ..subject(argv)
+    };
+    let checks = checked(&subject).await;
+    assert!(checks.iter().all(|check| check.outcome == Outcome::Passed), "{checks:#?}");
 }
 
 #[tokio::test]

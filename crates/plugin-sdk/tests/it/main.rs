@@ -68,6 +68,7 @@ macro_rules! cases {
 
 cases! {
     conformance:
+        a_new_plugin_conforms,
         a_plugin_of_the_sdk_conforms,
         what_differs_from_manifest_or_sample_is_found;
     calls:

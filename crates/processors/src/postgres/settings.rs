@@ -118,11 +118,10 @@ impl Settings {
         let values = match parameters {
             None => &self.parameters,
             Some(Value::Array(values)) => values,
-            Some(_) => {
-                return Err(Failure::configuration(
-                    "the input is neither a list of records nor a list of values for `$1` and so on",
-                ));
-            }
+            Some(other) => match other.get("parameters") {
+                Some(Value::Array(values)) => values,
+                _ => return Err(Failure::configuration(WRONG_INPUT)),
+            },
         };
         let raw = |value: &Value| {
             RawValue::from_string(value.to_string())
@@ -134,6 +133,9 @@ impl Settings {
 
 const WRONG_DSN: &str =
     "the address of the server is not one of the form `postgresql://user@host:port/database`";
+
+const WRONG_INPUT: &str = "the input is neither a list of records nor an object with a list of \
+                           values for `$1` and so on in `parameters`";
 
 fn no_dsn() -> Failure {
     Failure::configuration(

@@ -49,7 +49,7 @@ async fn rows_are_records_whose_numbers_are_exact() {
 async fn many_rows_flow_within_the_credit() {
     let config = json!({"statement": "SELECT i FROM generate_series(1, $1::int) AS i ORDER BY i"});
     let (plugin, _) = on_database(config).await;
-    let call = TestCall::parameters(&json!([20_000])).credit(2, 20_000);
+    let call = TestCall::parameters(&json!({"parameters": [20_000]})).credit(2, 20_000);
     let answer = plugin.call(call).await.unwrap();
     assert_eq!(answer.result()["rows"], json!(20_000));
     assert_eq!(answer.records("rows").last(), Some(&json!({"i": 20_000})));

@@ -8,7 +8,8 @@ use flexcore_sandbox::{Limits, SandboxPolicy};
 #[derive(Debug, Clone)]
 pub struct ProcessOptions {
     /// Where the private folders of running plugins are made, one for each, removed at its end. Its
-    /// path must be short: a socket's whole path has 107 bytes.
+    /// path must be short: a socket's whole path has 107 bytes. Not below `/dev/shm`, which jails
+    /// have as another name of their own `/tmp`.
     pub run_folder: PathBuf,
     /// How much of a jail must be enforced.
     pub policy: SandboxPolicy,
@@ -16,6 +17,9 @@ pub struct ProcessOptions {
     pub limits: Limits,
     /// Folders that no plugin may see, such as `.flexcore`.
     pub hidden: Vec<PathBuf>,
+    /// The home folder of the person for whom plugins run, of which as little as possible is shown:
+    /// an interpreter may lie there.
+    pub home: Option<PathBuf>,
     /// Where a plugin finds the programs of the machine, and what else of the host's environment it
     /// may be granted.
     pub environment: Vec<(OsString, OsString)>,
@@ -47,6 +51,7 @@ impl ProcessOptions {
             policy: SandboxPolicy::default(),
             limits: Limits::default(),
             hidden: Vec::new(),
+            home: None,
             environment: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
             host_version: env!("CARGO_PKG_VERSION").to_owned(),
             start: Duration::from_secs(10),

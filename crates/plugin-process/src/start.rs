@@ -54,8 +54,8 @@ pub(crate) async fn start(
     let patience = plugin.effective.limits.duration(LimitName::Start).unwrap_or(options.start);
     let folder = RunFolder::make(&options.run_folder)
         .map_err(|source| Fault::Machine { what: "its private folder", source })?;
-    let containment = containment(plugin, options, &folder)?;
     let request = request(plugin, options, details, &folder, attempt)?;
+    let containment = containment(plugin, options, &folder, &request)?;
     let marker = request.attempt.clone();
     let program = containment.spawn(jailer, request, &[]).await.map_err(Fault::from)?;
     let isolation = containment.isolation(&program);
@@ -172,6 +172,7 @@ fn containment(
     plugin: &CallablePlugin,
     options: &ProcessOptions,
     folder: &RunFolder,
+    request: &SpawnRequest,
 ) -> Result<Containment, Fault> {
     let limits = options.limits.clone();
     let mut containment = Containment::new(&plugin.effective, &options.policy, limits)?
@@ -181,9 +182,18 @@ fn containment(
         containment = containment.show(files, Access::ReadOnly);
     }
     let program = plugin.manifest.entrypoint.first().map(Path::new);
-    if let Some(program) = program.filter(|program| program.is_absolute()) {
-        containment = containment.show(program, Access::ReadOnly);
-    }
+    let program = program.filter(|program| program.is_absolute());
+    let is_installed = |program: &Path| {
+        program.parent().is_some_and(|folder| folder.file_name() == Some("bin".as_ref()))
+    };
+    containment = match program {
+        // One that lies just anywhere brings nothing along.
+        Some(program) if !is_installed(program) => containment.show(program, Access::ReadOnly),
+        _ => {
+            let files = plugin.folder.as_deref().unwrap_or(folder.path());
+            containment.show_program(request, files, options.home.as_deref())
+        }
+    };
     Ok(options.hidden.iter().fold(containment, Containment::hide))
 }
 

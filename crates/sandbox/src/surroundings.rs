@@ -181,6 +181,25 @@ impl ProjectJailer {
     }
 }
 
+impl Containment {
+    /// Shows what the program of `request` is run by: itself, its interpreter, and the installation
+    /// around both. For a program that came with files of its own, which lie in `files` and are
+    /// shown already; of `home` as little as possible is shown.
+    #[must_use]
+    pub fn show_program(
+        self,
+        request: &SpawnRequest,
+        files: &Path,
+        home: Option<&Path>,
+    ) -> Containment {
+        let runtime = JailSpec::default().runtime;
+        let mut installations = Installations::new(files, home, &runtime);
+        installations.add_program(request);
+        let paths = installations.into_paths().into_iter();
+        paths.fold(self, |containment, path| containment.show(path, Access::ReadOnly))
+    }
+}
+
 /// What is said of a program whose memory ran out, with its limit and what can be done.
 pub fn out_of_memory_text(limit_bytes: u64) -> String {
     let limit = match limit_bytes >> 20 {

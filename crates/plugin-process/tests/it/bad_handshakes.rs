@@ -145,3 +145,17 @@ async fn a_plugin_may_take_as_long_as_its_limits_say() {
     let plugin = crate::bench::plugin("misbehaviour", &["program", "good"], &folder, limits);
     bench.host.initialize(&plugin).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_script_sees_its_interpreter_wherever_that_lies() {
+    let bench = Bench::new().await;
+    let code = "import sys; print(sys.executable)";
+    let python = std::process::Command::new("python3").args(["-c", code]).output().unwrap();
+    let python = String::from_utf8(python.stdout).unwrap();
+    let plugin = bench.script("snake", "", "");
+    let script = format!("#!{}\nimport ssl\nprint('hello from Python')\n", python.trim());
+    fs::write(plugin.folder.as_ref().unwrap().join("script"), script).unwrap();
+    let error = bench.host.initialize(&plugin).await.unwrap_err();
+    assert!(error.message.contains("`hello from Python`"), "{error:?}");
+    bench.nothing_is_left().await;
+}

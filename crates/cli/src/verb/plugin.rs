@@ -2,10 +2,13 @@
 
 mod call;
 mod conformance;
+mod discover;
+mod install;
 mod list;
 mod logs;
 mod manage;
 mod new;
+mod test;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -26,6 +29,14 @@ pub(crate) enum PluginVerb {
     Used(ListActivePlugins),
     /// Show one plugin: where it stands, what it may do, how often it was used
     Show(GetPlugin),
+    /// Bring a plugin's files into the plugin store, verified: a folder, an archive, or a package of
+    /// the Python Package Index with its environment
+    Install(install::InstallArguments),
+    /// List the plugins that folders offer, with what is wrong with them
+    Discover(discover::DiscoverArguments),
+    /// Try a tap or a registered plugin out: it finds its data streams and hands over a few records,
+    /// or starts and is well; nothing is stored
+    Test(test::TestArguments),
     /// Take a plugin in, or another version of one
     Register(manage::RegisterArguments),
     /// Forget a plugin; its history stays in the log
@@ -67,6 +78,9 @@ impl PluginVerb {
             Self::Run { name, arguments } => {
                 return Ok(session.host.run_connector(&name, arguments));
             }
+            Self::Install(arguments) => arguments.execute(session).await,
+            Self::Discover(arguments) => arguments.execute(session).await,
+            Self::Test(arguments) => arguments.execute(session).await,
             Self::List => list::list(session).await,
             Self::Used(query) => list::used(session, query).await,
             Self::Show(query) => list::show(session, query).await,

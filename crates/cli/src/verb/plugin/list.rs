@@ -63,7 +63,7 @@ fn report(view: &PluginView) -> Option<PluginReport> {
 }
 
 /// Every registered plugin; none where there is no project or no store.
-async fn registered(session: &Session<'_>) -> Result<Vec<PluginView>, Failure> {
+pub(super) async fn registered(session: &Session<'_>) -> Result<Vec<PluginView>, Failure> {
     let Ok(here) = session.here() else { return Ok(vec![]) };
     let reader = match session.read_if_there(&here.place).await {
         Ok(Some(reader)) => reader,

@@ -24,6 +24,9 @@ use super::{
     error::{self, cancelled, refused},
 };
 
+/// How long after its last call a plugin is still looked after.
+const LATELY: Duration = Duration::from_mins(1);
+
 /// Calls plugins of all kinds.
 #[derive(Debug)]
 pub(crate) struct PluginLifecycle {
@@ -49,6 +52,16 @@ pub(super) struct Known {
     circuit: Mutex<Circuit>,
     /// What it said when it was started first; locked while it is being started.
     detail: tokio::sync::Mutex<Option<String>>,
+    visits: Mutex<Visits>,
+}
+
+/// Who is with a plugin.
+#[derive(Debug, Default)]
+struct Visits {
+    /// How many calls and questions are under way.
+    now: usize,
+    /// When the last one ended.
+    last_end: Option<Duration>,
 }
 
 /// What came of asking a plugin, and what follows for it.
@@ -67,7 +80,29 @@ struct Visit<'a> {
     host: &'a Arc<dyn PluginHost>,
     known: Arc<Known>,
     started: Option<String>,
+    _presence: Presence,
     _room: SemaphorePermit<'a>,
+}
+
+/// Counts a visit while it lasts.
+struct Presence {
+    known: Arc<Known>,
+    begun: Instant,
+}
+
+impl Presence {
+    fn with(known: &Arc<Known>, begun: Instant) -> Self {
+        known.visits().now += 1;
+        Self { known: Arc::clone(known), begun }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let mut visits = self.known.visits();
+        visits.now -= 1;
+        visits.last_end = Some(self.begun.elapsed());
+    }
 }
 
 /// A call that may not, and what that says about the plugin.
@@ -198,11 +233,13 @@ impl PluginLifecycle {
         }
     }
 
-    /// The plugins that this process has started.
-    pub(super) async fn started(&self) -> Vec<Arc<Known>> {
+    /// The plugins that this process has started, that nobody is with now, and that somebody was
+    /// with lately: a call says more than a question, and what is no longer used may end.
+    pub(super) async fn waiting(&self) -> Vec<Arc<Known>> {
+        let now = self.now();
         let all: Vec<Arc<Known>> = {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.values().cloned().collect()
+            known.values().filter(|known| known.waits(now)).cloned().collect()
         };
         let mut started = Vec::new();
         for known in all {
@@ -256,7 +293,8 @@ impl PluginLifecycle {
             }
             None => return Err(given_up(&known)),
         };
-        Ok(Visit { host, known, started, _room: room })
+        let presence = Presence::with(&known, self.begun);
+        Ok(Visit { host, known, started, _presence: presence, _room: room })
     }
 
     /// What it said of itself, if this started it.
@@ -314,6 +352,7 @@ impl PluginLifecycle {
                 plugin: plugin.clone(),
                 circuit: Mutex::default(),
                 detail: tokio::sync::Mutex::default(),
+                visits: Mutex::default(),
             })
         });
         Arc::clone(one)
@@ -325,6 +364,16 @@ impl PluginLifecycle {
 }
 
 impl Known {
+    fn visits(&self) -> std::sync::MutexGuard<'_, Visits> {
+        self.visits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waits(&self, now: Duration) -> bool {
+        let visits = self.visits();
+        let lately = |end| now.saturating_sub(end) < LATELY;
+        visits.now == 0 && visits.last_end.is_some_and(lately)
+    }
+
     fn circuit(&self) -> std::sync::MutexGuard<'_, Circuit> {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }

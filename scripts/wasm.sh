@@ -67,8 +67,9 @@ install_wasm_tools() {
     --only-binary=:all: --requirement scripts/requirements/wasm.txt
   cp scripts/wasm/package.json scripts/wasm/package-lock.json scripts/wasm/build.mjs "$WASM/js/"
   node=$(node_program)
-  npm=$(dirname "$node")/../lib/node_modules/npm/bin/npm-cli.js
-  (cd "$WASM/js" && PATH="$(dirname "$node"):$PATH" "$node" "$npm" ci --ignore-scripts --no-audit --no-fund --silent) ||
+  npm=${node%/bin/node}/lib/node_modules/npm/bin/npm-cli.js
+  # Not `ci`: that wants the optional packages of every other system in the lock as well.
+  (cd "$WASM/js" && PATH="$(dirname "$node"):$PATH" "$node" "$npm" install --no-save --ignore-scripts --no-audit --no-fund --silent) ||
     fail "npm could not install what scripts/wasm/package-lock.json locks"
   printf '%s\n' "$wanted" >"$stamp"
 }

@@ -3,6 +3,7 @@
 //! A step of a kind that calls plugins by name asks for rights with the plugin; those are looked up
 //! with it. Here are the steps whose programs the pipeline names itself.
 
+mod plan;
 mod survey;
 
 use std::{fmt, path::PathBuf, sync::Arc};
@@ -18,7 +19,9 @@ use thiserror::Error;
 
 use crate::UseCaseError;
 
-pub use survey::{StepRights, survey};
+pub use plan::plan_rights;
+pub use survey::StepRights;
+use survey::survey;
 
 /// What decides the rights of a project's steps.
 #[derive(Clone)]

@@ -66,7 +66,8 @@ impl Exit {
     pub(crate) fn of_error_code(code: &str) -> Self {
         match code.get(..4) {
             Some("FC01") => Self::InvalidFile,
-            Some("FC02") => Self::Refused,
+            // What plugins and jails refuse is a rule too.
+            Some("FC02" | "FC06") => Self::Refused,
             _ => Self::System,
         }
     }

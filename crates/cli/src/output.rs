@@ -192,6 +192,18 @@ impl Output {
         Ok(text)
     }
 
+    /// One line of standard input, without its end; empty at the end of the input.
+    pub(crate) fn read_line(&self) -> io::Result<String> {
+        let mut line = Vec::new();
+        let mut input = lock(&self.input);
+        let mut byte = [0];
+        // Byte by byte: what follows the line is somebody else's.
+        while input.read(&mut byte)? == 1 && byte != *b"\n" {
+            line.extend(byte);
+        }
+        Ok(String::from_utf8_lossy(&line).into_owned())
+    }
+
     fn write_results(&self, text: &str) -> Result<(), Failure> {
         self.raw(text.as_bytes())
     }

@@ -76,12 +76,29 @@ pub(crate) struct StepPlan {
     pub(crate) settings: Vec<SettingsEntry>,
     /// Its environment variables and where each comes from; `null` passes the host's value.
     pub(crate) variables: Vec<SettingsEntry>,
-    /// What its processes ask to reach; accepted, not enforced yet.
+    /// What its processes ask to reach.
     pub(crate) capabilities: Vec<SettingsEntry>,
-    /// What its processes may use; accepted, not enforced yet.
+    /// What its processes may use.
     pub(crate) limits: Vec<SettingsEntry>,
+    /// What it gets of what it asks for.
+    pub(crate) rights: Option<RightsPlan>,
     /// What only a sync has.
     pub(crate) sync: Option<SyncPlan>,
+}
+
+/// What a step gets of what it asks for.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct RightsPlan {
+    /// What it may do.
+    pub(crate) granted: Vec<String>,
+    /// What nobody granted: a run is refused.
+    pub(crate) missing: Vec<String>,
+    /// The lines for the operator's grants that grant it.
+    pub(crate) lines: Option<String>,
+    /// The limits that the operator lowered.
+    pub(crate) lowered: Vec<String>,
+    /// Why it is only known when the step starts.
+    pub(crate) unknown: Option<String>,
 }
 
 /// What a run would move in a sync.

@@ -12,6 +12,7 @@ mod pipeline;
 mod plan;
 mod plugin;
 mod run;
+mod sandbox;
 mod schema;
 mod select;
 mod serve;
@@ -67,6 +68,11 @@ pub(crate) enum Verb {
     /// Plugins
     #[command(subcommand)]
     Plugin(plugin::PluginVerb),
+    /// Look at everything that a run needs on this machine
+    Doctor,
+    /// The jails in which programs run
+    #[command(subcommand)]
+    Sandbox(sandbox::SandboxVerb),
     /// Serve REST and live streams, and drive executions
     Serve(serve::ServeArguments),
     /// Write a starter project that runs as it is
@@ -96,6 +102,8 @@ impl Verb {
             Self::Store(verb) => verb.execute(session).await,
             Self::Plugin(verb) => return verb.execute(session).await,
             Self::Serve(arguments) => arguments.execute(session).await,
+            Self::Doctor => sandbox::doctor(session).await,
+            Self::Sandbox(verb) => verb.execute(session).await,
             Self::Init(arguments) => arguments.execute(session),
             Self::Completions(arguments) => arguments.execute(session),
             Self::Schema(arguments) => arguments.execute(session),

@@ -107,6 +107,7 @@ impl ProjectJailer {
         mut request: SpawnRequest,
     ) -> Result<Housed, HousingError> {
         let containment = self.containment(surroundings)?;
+        program::name_without_climbing(&mut request);
         if !containment.is_off() {
             surroundings.add_private_folders(&mut request.environment)?;
         }

@@ -28,7 +28,7 @@ pub struct StepRights {
 ///
 /// # Errors
 /// [`UseCaseError`] if the operator's word cannot be read.
-pub fn survey(
+pub(super) fn survey(
     rights: &ProjectRights,
     resolved: &ResolvedPipeline,
     order: &ExecutionOrder,

@@ -3,7 +3,8 @@
 use flexcore_api::{AttemptErrorView, ExecutionPage, ExecutionView, StepView};
 
 use super::{
-    Align, Style, Table, builder::Text, bytes_text, count_text, duration_text, printable, shortened,
+    Align, Style, Table, builder::Text, bytes_text, count_text, duration_text, printable,
+    sandboxes_text, shortened,
 };
 
 /// How much of an error stands in a table.
@@ -61,6 +62,11 @@ pub(crate) fn execution_text(view: &ExecutionView, style: Style) -> String {
     }
     text.push("\n");
     text.push(steps_table(&view.steps, style));
+    let held = sandboxes_text(&view.steps, style);
+    if !held.is_empty() {
+        text.push("\n");
+        text.push(held);
+    }
     if let Some(error) = first_error_text(view, style) {
         text.line(format!("\n{error}"));
     }

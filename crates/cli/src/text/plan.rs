@@ -7,7 +7,7 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{Style, builder::Text, execution::time_text, graph_text, printable, shortened};
-use crate::report::{PlanReport, StepPlan, StreamReport, SyncPlan};
+use crate::report::{PlanReport, RightsPlan, StepPlan, StreamReport, SyncPlan};
 
 /// The widest setting that has its origin beside it.
 const SETTING: usize = 60;
@@ -57,14 +57,37 @@ fn step_text(step: &StepPlan, style: Style) -> String {
     for (name, entries) in [("capabilities", &step.capabilities), ("limits", &step.limits)] {
         if !entries.is_empty() {
             text.push(entries_text(&below(name, entries), style));
-            text.line(format!(
-                "  {}",
-                style.yellow(format!("{name} are accepted and not yet enforced"))
-            ));
         }
+    }
+    if let Some(rights) = &step.rights {
+        text.push(rights_text(rights, style));
     }
     if let Some(sync) = &step.sync {
         text.push(sync_text(sync, style));
+    }
+    text.finish()
+}
+
+/// What a step gets of what it asks for; nothing where it asks for nothing.
+fn rights_text(rights: &RightsPlan, style: Style) -> String {
+    let mut text = Text::default();
+    let listed =
+        |texts: &[String]| texts.iter().map(|one| printable(one)).collect::<Vec<_>>().join(", ");
+    if !rights.granted.is_empty() {
+        text.line(format!("  granted: {}", listed(&rights.granted)));
+    }
+    if !rights.lowered.is_empty() {
+        text.line(format!("  lowered by the operator: {}", listed(&rights.lowered)));
+    }
+    if !rights.missing.is_empty() {
+        text.line(format!("  {}: {}", style.yellow("not granted"), listed(&rights.missing)));
+        text.line("  `run --grant` grants it, or these lines in the operator's grants.toml:");
+        for line in rights.lines.iter().flat_map(|lines| lines.lines()) {
+            text.line(format!("    {line}"));
+        }
+    }
+    if let Some(reason) = &rights.unknown {
+        text.line(format!("  decided when the step starts: {}", printable(reason)));
     }
     text.finish()
 }

@@ -1,5 +1,7 @@
 //! `flexcore plan`
 
+mod rights;
+
 use std::collections::BTreeMap;
 
 use clap::Args;
@@ -48,6 +50,7 @@ impl PlanArguments {
             session.output.text(|_| mermaid)?;
             return Ok(Exit::Completed);
         }
+        rights::add(session, &pipeline, &resolved, &self.params, &mut steps)?;
         self.add_syncs(session, &pipeline, &resolved, &mut steps).await?;
         let report = PlanReport {
             pipeline: resolved.name.to_string(),
@@ -154,6 +157,7 @@ fn steps(definitions: &[StepDefinition], resolved: &ResolvedPipeline) -> Vec<Ste
             variables: step.environment.entries(),
             capabilities: step.capabilities.as_ref().map(Settings::entries).unwrap_or_default(),
             limits: step.limits.as_ref().map(Settings::entries).unwrap_or_default(),
+            rights: None,
             sync: None,
         })
     };

@@ -1,10 +1,12 @@
 //! `flexcore run`
 
+mod grant;
+
 use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
 use flexcore_api::{ExecutePipeline, ExecutionRefresh};
-use flexcore_app::{RunDecision, RunPolicy, Unfinished, save_pipeline};
+use flexcore_app::{RunDecision, RunPolicy, Unfinished, UseCaseError, save_pipeline};
 use flexcore_domain::{ExecutionId, ExecutionStatus};
 
 use crate::{
@@ -52,6 +54,9 @@ pub(crate) struct RunArguments {
     /// Run once under this key: the same key again gives the same execution
     #[arg(long, value_name = "KEY")]
     pub(crate) run_id: Option<String>,
+    /// Grant the steps what they ask for, and keep that for later runs
+    #[arg(long)]
+    pub(crate) grant: bool,
 }
 
 /// What `run` does beside an interrupted execution.
@@ -125,7 +130,15 @@ impl RunArguments {
         let context = &session.context;
         save_pipeline(&writer.commands, &writer.services, context, definition).await?;
         let request = self.request(pipeline);
-        let accepted = writer.commands.execute(context, request).await?;
+        let place = &pipeline.located.place;
+        let accepted = match writer.commands.execute(context, request.clone()).await {
+            Err(UseCaseError::NotGranted(missing))
+                if grant::offer(session, place, &missing, self.grant)? =>
+            {
+                writer.commands.execute(context, request).await?
+            }
+            answer => answer?,
+        };
         let execution = parse_id(&accepted.execution)?;
         if accepted.repeated && session.execution_view(writer, execution).await?.ended_at.is_some()
         {

@@ -159,6 +159,21 @@ impl<'a> Installations<'a> {
     }
 }
 
+/// Replaces a program's path that climbs by one that does not: the folders on the way are not in the
+/// jail.
+pub(super) fn name_without_climbing(request: &mut SpawnRequest) {
+    let Some(name) = request.argv.first_mut() else { return };
+    let path = request.cwd.join(&*name);
+    let climbs = path.components().any(|part| part == std::path::Component::ParentDir);
+    let has_slash = name.as_bytes().contains(&b'/');
+    if let (true, true, Some(folder), Some(file)) =
+        (climbs, has_slash, path.parent(), path.file_name())
+        && let Ok(folder) = folder.canonicalize()
+    {
+        *name = folder.join(file).into_os_string();
+    }
+}
+
 /// The program that a name means, as the system would find it.
 fn find(name: &OsStr, request: &SpawnRequest) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {

@@ -26,6 +26,7 @@ fn step(id: &str, stage: u32, needs: &[&str]) -> StepPlan {
         variables: vec![],
         capabilities: vec![],
         limits: vec![],
+        rights: None,
         sync: None,
     }
 }

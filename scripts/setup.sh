@@ -43,6 +43,7 @@ main() {
   make_venv "$python" tap-jsonl
   make_venv "$python" target-jsonl
   make_venv "$python" http-service uvicorn
+  download_wheels tap-jsonl
   make_sdk_venv "$python"
 
   setup_go "$python"
@@ -125,6 +126,22 @@ make_sdk_venv() {
     --force-reinstall "$copy/python"
   rm -r "$copy"
   "$folder/bin/python" -c 'import flexcore_plugin' || fail "the SDK in $folder cannot be imported"
+  printf '%s\n' "$wanted" >"$stamp"
+}
+
+# download_wheels NAME: .cache/wheels/NAME holds the wheels that scripts/requirements/NAME.txt locks, so that tests can
+# install the package without a network.
+download_wheels() {
+  local name=$1
+  local folder=.cache/wheels/$name lock=scripts/requirements/$name.txt stamp=.cache/wheels/$name/.made-from
+  local wanted
+  wanted="$("$VENVS/http-service/bin/python" --version) $(sha256sum "$lock")"
+  [[ $(cat "$stamp" 2>/dev/null || true) != "$wanted" ]] || return 0
+  say "downloading the wheels of $name"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  "$VENVS/http-service/bin/python" -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps \
+    --only-binary=:all: --dest "$folder" --requirement "$lock"
   printf '%s\n' "$wanted" >"$stamp"
 }
 

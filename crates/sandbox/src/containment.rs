@@ -41,7 +41,7 @@ use flexcore_plugin_protocol::{
 pub use self::policy::{SandboxMode, SandboxPolicy};
 use crate::{
     Access, Bind, ControlName, HostPort, JailError, JailSpec, Jailed, Jailer, Limits, Network,
-    Profile, Secret, SpawnRequest,
+    Profile, Secret, SpawnRequest, VerifiedFile,
 };
 
 /// Why rights cannot be made into a jail.
@@ -200,6 +200,13 @@ impl Containment {
     #[must_use]
     pub fn hide(mut self, folder: impl Into<PathBuf>) -> Self {
         self.hidden.push(folder.into());
+        self
+    }
+
+    /// Has a file be what it was when it was verified; see [`JailSpec::verified`]. Keep `file` until the program has started.
+    #[must_use]
+    pub fn verified(mut self, file: &VerifiedFile) -> Self {
+        self.spec.verified.push(file.identity().clone());
         self
     }
 

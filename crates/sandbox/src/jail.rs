@@ -18,6 +18,7 @@ pub(crate) mod probe;
 pub(crate) mod report;
 pub(crate) mod spec;
 mod users;
+pub(crate) mod verified;
 mod watchdog;
 pub(crate) mod wire;
 
@@ -30,3 +31,4 @@ pub use report::{Control, ControlName, ControlState, SandboxReport, Tier};
 pub use spec::{
     Access, Bind, HostPort, JailSpec, Limits, Network, Profile, SECRETS_VARIABLE, Secret,
 };
+pub use verified::{FileIdentity, VerifiedFile, VerifyError};

@@ -75,9 +75,9 @@ pub use containment::{Containment, ContainmentError, SandboxMode, SandboxPolicy}
 pub use daemon::run_if_launcher;
 pub use isolation::{Isolation, IsolationPolicy};
 pub use jail::{
-    Access, Bind, Control, ControlName, ControlState, GrantUse, HostPort, JailError, JailExit,
-    JailSpec, Jailed, Jailer, JailerOptions, Limits, Network, ProbeError, Profile,
-    SECRETS_VARIABLE, SandboxReport, Secret, Tier, probe,
+    Access, Bind, Control, ControlName, ControlState, FileIdentity, GrantUse, HostPort, JailError,
+    JailExit, JailSpec, Jailed, Jailer, JailerOptions, Limits, Network, ProbeError, Profile,
+    SECRETS_VARIABLE, SandboxReport, Secret, Tier, VerifiedFile, VerifyError, probe,
 };
 pub use launcher::{Launcher, LauncherError, LauncherGone, LauncherOptions};
 pub use lock::{LauncherLockError, wait_for_launcher};
@@ -86,7 +86,7 @@ pub use process::{Process, Spawned};
 pub use spawn::{SpawnError, SpawnRequest, Stdin};
 pub use status::ExitStatus;
 pub use surroundings::{
-    HousingError, Housed, ProjectJailer, ProjectJailerOptions, Surroundings, out_of_memory_text,
+    Housed, HousingError, ProjectJailer, ProjectJailerOptions, Surroundings, out_of_memory_text,
 };
 pub use tree::{end_processes_of_attempt, processes_of_attempt};
 

@@ -12,6 +12,7 @@ mod landlocked;
 mod limits;
 mod mounts;
 mod network;
+mod pinned;
 mod privileges;
 mod ready;
 pub(super) mod trial;
@@ -35,7 +36,7 @@ use rustix::{
 
 pub(crate) use self::landlocked::abi as landlock_abi;
 pub(super) use self::{denials::Denials, filter::Filters, ready::Ready};
-use self::{filter::Sockets, landlocked::Landlocked};
+use self::{filter::Sockets, landlocked::Landlocked, pinned::Pinned};
 use crate::{
     IsolationPolicy, channel,
     jail::{
@@ -61,6 +62,21 @@ impl Failed {
     fn new(step: &'static str, what: impl Into<String>, error: impl Into<io::Error>) -> Self {
         Self { step, what: what.into(), error: error.into() }
     }
+
+    fn message(&self) -> Message {
+        let errno = self.error.raw_os_error().unwrap_or(libc::EIO);
+        Message::Failed { step: self.step.to_owned(), what: self.what.clone(), errno }
+    }
+
+    /// Tells the server, and returns the error.
+    #[expect(unsafe_code, reason = "a copy of the init borrows its descriptor by number")]
+    fn tell(self, control: RawFd) -> io::Error {
+        // SAFETY: the descriptor is open: this runs in the process that lends it, or in a copy.
+        let control = unsafe { BorrowedFd::borrow_raw(control) };
+        // If the server is gone, there is nobody to tell, and the start fails all the same.
+        let _ = channel::send(control, &self.message().encode(), &[]);
+        self.error
+    }
 }
 
 /// A jail that stands, but for what the program's own process must do.
@@ -71,6 +87,8 @@ pub(super) struct Enclosure {
     calls: Option<(Profile, Sockets)>,
     secrets: Vec<OwnedFd>,
     secrets_variable: String,
+    /// The files that were verified.
+    pinned: Vec<Pinned>,
     /// What counts the attempts to reach what was not granted.
     pub(super) denials: Option<Denials>,
 }
@@ -92,11 +110,7 @@ pub(super) fn enclose(
             channel::send(control, &Message::Built { report, refused }.encode(), &[])?;
             return enclosure.ok_or(Errno::PERM);
         }
-        Err(Failed { step, what, error }) => Message::Failed {
-            step: step.to_owned(),
-            what,
-            errno: error.raw_os_error().unwrap_or(libc::EIO),
-        },
+        Err(failed) => failed.message(),
     };
     channel::send(control, &message.encode(), &[])?;
     Err(Errno::PERM)
@@ -125,12 +139,10 @@ fn build(
     let mut ready = ready.unwrap_or_else(|| Ready::make(policy));
     if namespaces {
         ready.leave(UnshareFlags::NEWCGROUP, ControlName::CgroupNs);
-    }
-    controls.extend(ready.controls);
-    if namespaces {
         controls.retain(|control| control.name != ControlName::CgroupKill);
         controls.push(Control::enforced(ControlName::CgroupKill).via("pid_ns"));
     }
+    controls.extend(ready.controls);
     let has_network = ready.network.is_some();
     let mut denials = None;
     if let Some(own) = ready.network {
@@ -141,19 +153,9 @@ fn build(
         controls.push(egress(&spec, has_network));
     }
     let own_user = privileges::user_to_become(uid, policy);
-    // A file that is mapped must not become one that runs with its owner's rights.
-    let can_map = filter::is_available();
-    let (own_user, no_own_user) = if namespaces && can_map {
-        let furnished = mounts::furnish(&spec, own_user)?;
-        controls.extend(furnished.controls);
-        (furnished.user, furnished.unmapped)
-    } else {
-        let (user, why_not) = mounts::usable_as_they_are(&spec, own_user);
-        if namespaces {
-            controls.extend(mounts::furnish(&spec, None)?.controls);
-        }
-        (user, why_not)
-    };
+    let (own_user, no_own_user) = show_files(&spec, own_user, namespaces, &mut controls)?;
+    // While what its owner alone may read can be read.
+    let pinned = pinned::open_all(&spec, namespaces)?;
     controls.extend(privileges::drop_all(own_user, no_own_user)?);
     let countable = own_user.is_some() || policy == IsolationPolicy::UserNamespace;
     controls.extend(limits::apply(&spec.limits, countable)?);
@@ -170,15 +172,38 @@ fn build(
     if unheld || (spec.strict && !report.strict_ok) {
         return Ok((None, report));
     }
-    let sockets = match (spec.profile, &spec.network) {
+    let calls = Some((spec.profile, sockets(&spec, has_network)));
+    let enclosure = Enclosure::with_secrets(&secrets, pipes)?;
+    Ok((Some(Enclosure { landlocked, calls, pinned, denials, ..enclosure }), report))
+}
+
+/// Shows the program what it may see. Returns the user that it can be, and why it cannot be the one
+/// that it should have been.
+fn show_files(
+    spec: &JailSpec,
+    own_user: Option<u32>,
+    namespaces: bool,
+    controls: &mut Vec<Control>,
+) -> Result<(Option<u32>, Option<String>), Failed> {
+    // A file that is mapped must not become one that runs with its owner's rights.
+    if namespaces && filter::is_available() {
+        let furnished = mounts::furnish(spec, own_user)?;
+        controls.extend(furnished.controls);
+        return Ok((furnished.user, furnished.unmapped));
+    }
+    let usable = mounts::usable_as_they_are(spec, own_user);
+    if namespaces {
+        controls.extend(mounts::furnish(spec, None)?.controls);
+    }
+    Ok(usable)
+}
+
+fn sockets(spec: &JailSpec, has_network: bool) -> Sockets {
+    match (spec.profile, &spec.network) {
         (Profile::Compute, _) => Sockets::Nothing,
         (_, Network::None) if !has_network => Sockets::Unix,
         _ => Sockets::Internet,
-    };
-    let calls = Some((spec.profile, sockets));
-    let enclosure =
-        Enclosure { landlocked, calls, denials, ..Enclosure::with_secrets(&secrets, pipes)? };
-    Ok((Some(enclosure), report))
+    }
 }
 
 /// What holds the program to the addresses that are granted.
@@ -244,7 +269,14 @@ impl Enclosure {
     fn with_secrets(names: &[String], pipes: Vec<OwnedFd>) -> Result<Self, Failed> {
         let (secrets, secrets_variable) = place_secrets(names, pipes)
             .map_err(|error| Failed::new("secrets", "their descriptors", error))?;
-        Ok(Self { landlocked: None, calls: None, secrets, secrets_variable, denials: None })
+        Ok(Self {
+            landlocked: None,
+            calls: None,
+            secrets,
+            secrets_variable,
+            pinned: Vec::new(),
+            denials: None,
+        })
     }
 
     /// Whether it holds anything.
@@ -270,18 +302,16 @@ impl Enclosure {
             }
             None => None,
         };
-        let Self { mut landlocked, secrets, .. } = self;
+        let Self { mut landlocked, secrets, pinned, .. } = self;
+        let by_descriptor = pinned::ByDescriptor::new(&pinned, command);
+        let by_descriptor = by_descriptor.map_err(|failed| failed.tell(control))?;
         let lock_in = move || -> io::Result<()> {
-            let told = |Failed { step, what, error }: Failed| {
-                let errno = error.raw_os_error().unwrap_or(libc::EIO);
-                let failed = Message::Failed { step: step.to_owned(), what, errno };
-                // SAFETY: the descriptor is open: this runs in a copy of the process that lends it.
-                let control = unsafe { BorrowedFd::borrow_raw(control) };
-                // If the server is gone, there is nobody to tell, and the start fails all the same.
-                let _ = channel::send(control, &failed.encode(), &[]);
-                error
-            };
-            last_steps(landlocked.take(), &secrets, program.as_ref()).map_err(told)
+            last_steps(landlocked.take(), &secrets, program.as_ref())
+                .map_err(|failed| failed.tell(control))?;
+            match &by_descriptor {
+                Some(program) => Err(program.become_it()),
+                None => Ok(()),
+            }
         };
         // SAFETY: the init has one thread, so the child may do what any process may.
         unsafe { command.pre_exec(lock_in) };

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::report::ControlName;
+use super::{report::ControlName, verified::FileIdentity};
 
 /// What one program may see, reach and use. Everything that is not said here does not exist for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,11 @@ pub struct JailSpec {
     /// in them can be listed, and nothing more.
     #[serde(default)]
     pub hidden: Vec<PathBuf>,
+    /// Files that must be what they were when they were verified: one that was swapped or written
+    /// since is an error. The program itself, unless it is a script, is started from the very file
+    /// that was compared, so that a swap in the last moment has no effect.
+    #[serde(default)]
+    pub verified: Vec<FileIdentity>,
     /// The size of its private `/tmp`, in bytes.
     pub tmp_bytes: u64,
     /// How many files its private `/tmp` can hold.
@@ -58,6 +63,7 @@ impl Default for JailSpec {
             runtime: runtime.iter().chain(&etc).map(PathBuf::from).collect(),
             binds: Vec::new(),
             hidden: Vec::new(),
+            verified: Vec::new(),
             tmp_bytes: 64 << 20,
             tmp_files: 10_000,
             etc: Vec::new(),

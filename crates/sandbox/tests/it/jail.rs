@@ -9,3 +9,4 @@ mod processes;
 mod reports;
 mod resources;
 mod secrets;
+mod verified;

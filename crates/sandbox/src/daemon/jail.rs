@@ -157,9 +157,11 @@ fn build(
     // While what its owner alone may read can be read.
     let pinned = pinned::open_all(&spec, namespaces)?;
     controls.extend(privileges::drop_all(own_user, no_own_user)?);
-    let countable = own_user.is_some() || policy == IsolationPolicy::UserNamespace;
-    controls.extend(limits::apply(&spec.limits, countable)?);
-    limits::stand_in(&mut controls, &spec.limits, countable);
+    let alone = own_user.is_some() || policy == IsolationPolicy::UserNamespace;
+    let has_group = controls.iter().any(|control| control.name == ControlName::Pids);
+    let counted = limits::Counted::of(alone, has_group);
+    controls.extend(limits::apply(&spec.limits, counted)?);
+    limits::stand_in(&mut controls, &spec.limits, counted);
     let landlocked = Landlocked::prepare(&spec, namespaces, has_network)
         .map_err(|error| Failed::new("landlock", error, Errno::INVAL))?;
     controls.extend(Landlocked::controls(namespaces, has_network));

@@ -197,3 +197,6 @@ impl<'a> Asking<'a> {
         std::iter::once(self.subject()).chain(named)
     }
 }
+
+#[cfg(test)]
+mod tests;

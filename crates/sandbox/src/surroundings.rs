@@ -85,9 +85,24 @@ pub enum HousingError {
         /// What the system said.
         source: io::Error,
     },
+    /// The operator's wish is strict, and the machine does not enforce what is required.
+    #[error("{source} (FC0631)")]
+    NotEnforced {
+        /// What is missing.
+        source: JailError,
+    },
     /// It cannot be started.
     #[error(transparent)]
-    Start(#[from] JailError),
+    Start(JailError),
+}
+
+impl From<JailError> for HousingError {
+    fn from(error: JailError) -> Self {
+        match error {
+            source @ JailError::Missing { .. } => Self::NotEnforced { source },
+            error => Self::Start(error),
+        }
+    }
 }
 
 impl ProjectJailer {

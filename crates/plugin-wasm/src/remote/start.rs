@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flexcore_plugin_protocol::{Capabilities, Capability, Effective, LimitName};
+use flexcore_plugin_protocol::{Capabilities, Capability, Effective, LimitName, SandboxProfile};
 use flexcore_ports::CallablePlugin;
 use flexcore_sandbox::{
     Access, Containment, JailExit, Jailed, Jailer, LastLines, Limits, Profile, SpawnRequest, Stdin,
@@ -145,10 +145,13 @@ fn containment(
     let containment = made
         .and_then(|made| made.demanding(&plugin.manifest.sandbox))
         .map_err(|error| Failure::new(FailureKind::Worker, error.to_string()))?;
-    let mut containment = containment
-        .profile(Profile::Compute)
-        .show(&options.executable, Access::ReadOnly)
-        .show(&load.path, Access::ReadOnly);
+    // A guest has no use for sockets; whoever wants it stricter still gets that.
+    let containment = match plugin.manifest.sandbox.profile {
+        SandboxProfile::Default => containment.profile(Profile::Compute),
+        SandboxProfile::Strict => containment,
+    };
+    let mut containment =
+        containment.show(&options.executable, Access::ReadOnly).show(&load.path, Access::ReadOnly);
     if let Some(scratch) = &load.rights.scratch {
         containment = containment.show(scratch, Access::ReadWrite);
     }

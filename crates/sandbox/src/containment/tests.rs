@@ -1,7 +1,7 @@
 use std::os::unix::fs::symlink;
 
 use flexcore_domain::IsolationPlace;
-use flexcore_plugin_protocol::{Capabilities, CapabilityKind};
+use flexcore_plugin_protocol::{Capabilities, Capability, CapabilityKind, LimitName};
 
 use super::*;
 use crate::{Control, GrantUse, SandboxReport, Tier};

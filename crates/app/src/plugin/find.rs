@@ -9,8 +9,7 @@ use flexcore_domain::{
 use flexcore_eventsourcing::Hash;
 use flexcore_plugin_protocol::{
     Capabilities, CapabilityRequest, ContentDigest, Effective, Grants, Limits, Manifest, Refusal,
-    Requests,
-    Subject, effective, grant_lines,
+    Requests, Subject, effective, grant_lines,
 };
 use flexcore_ports::{CallablePlugin, PluginError, StoredPlugin};
 use serde_json::Value;
@@ -215,10 +214,8 @@ impl Services {
         let grants = ports.grants.grants().map_err(|error| refused(error.code, error.message))?;
         let subject = found.subject(asker);
         let asked = found.asked(&grants, &subject, asker);
-        let requests = Requests {
-            manifest: Some((&asked, &found.manifest.limits)),
-            step: asker.request,
-        };
+        let requests =
+            Requests { manifest: Some((&asked, &found.manifest.limits)), step: asker.request };
         let mut effective = effective(requests, &grants, &subject);
         let root = ports.project_root.to_string_lossy();
         effective.capabilities = effective.capabilities.in_project(&root).map_err(|error| {
@@ -258,4 +255,75 @@ fn not_granted(found: &FoundPlugin, effective: &Effective) -> PluginError {
         format!("; to grant it, add to `grants.toml`:\n{lines}")
     };
     refused(Refusal::CODE, format!("plugin `{name}` is refused {}{add}", list.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use flexcore_plugin_protocol::{Capability, CapabilityKind, Grants, Rule};
+
+    use super::*;
+
+    const MANIFEST: &str = "manifest = 1\n[plugin]\nname = \"sql\"\nversion = \"1\"\n\
+         kind = \"process\"\ntype = \"processor\"\nentrypoint = [\"/bin/sql\"]\n";
+    const GRANTS: &str = "grants = 1\n[[grant]]\nplugin = \"sql\"\n\
+         network = [\"tcp://db:5432\", \"tcp://other:5432\"]\n";
+
+    fn found(is_built_in: bool) -> FoundPlugin {
+        let plugin = BuiltInPlugin {
+            manifest: Arc::new(Manifest::parse("plugin.toml", MANIFEST).unwrap()),
+            manifest_text: MANIFEST.to_owned(),
+            config_schema: None,
+            folder: None,
+        };
+        FoundPlugin { is_built_in, ..FoundPlugin::built_in(&plugin, None) }
+    }
+
+    fn network(address: &str) -> Capability {
+        Capability::from_parts(CapabilityKind::Network, Some(address)).unwrap()
+    }
+
+    fn step(address: &str) -> CapabilityRequest {
+        CapabilityRequest {
+            stated: [CapabilityKind::Network].into(),
+            asked: [network(address)].into_iter().collect(),
+        }
+    }
+
+    fn rights(found: &FoundPlugin, request: Option<&CapabilityRequest>) -> Effective {
+        let (grants, limits) = (Grants::parse("grants.toml", GRANTS).unwrap(), Limits::default());
+        let request = request.map(|request| (request, &limits));
+        let asker = Asker { step: Some(("p", "s")), request };
+        let subject = found.subject(asker);
+        let asked = found.asked(&grants, &subject, asker);
+        let manifest = Some((&asked, &found.manifest.limits));
+        effective(Requests { manifest, step: asker.request }, &grants, &subject)
+    }
+
+    #[test]
+    fn one_of_ours_has_what_it_was_granted_and_a_step_narrows_it() {
+        let all = rights(&found(true), None);
+        assert!(all.capabilities.cover(&network("tcp://db:5432")));
+        assert!(all.capabilities.cover(&network("tcp://other:5432")));
+        let narrowed = rights(&found(true), Some(&step("tcp://db:5432")));
+        assert!(narrowed.capabilities.cover(&network("tcp://db:5432")));
+        assert!(!narrowed.capabilities.cover(&network("tcp://other:5432")));
+        assert!(!narrowed.lacks_something());
+    }
+
+    #[test]
+    fn what_a_step_wants_for_one_of_ours_has_to_be_granted() {
+        let effective = rights(&found(true), Some(&step("tcp://elsewhere:5432")));
+        let refused: Vec<_> = effective.refused.iter().map(|one| one.rule).collect();
+        assert!(refused.contains(&Rule::Grants), "{refused:?}");
+        let error = not_granted(&found(true), &effective);
+        assert_eq!(error.code, Refusal::CODE);
+        assert!(error.message.contains("network = [\"tcp://elsewhere:5432\"]"), "{error}");
+    }
+
+    #[test]
+    fn any_other_plugin_has_no_more_than_its_manifest_asks_for() {
+        assert!(!rights(&found(false), None).capabilities.cover(&network("tcp://db:5432")));
+        let effective = rights(&found(false), Some(&step("tcp://db:5432")));
+        assert!(effective.refused.iter().any(|one| one.rule == Rule::Manifest));
+    }
 }

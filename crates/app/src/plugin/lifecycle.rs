@@ -1,5 +1,7 @@
 //! The way of every call of a plugin in this process: circuit, bounds, first start, call.
 
+mod time;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -12,12 +14,10 @@ use flexcore_ports::{
     PluginSchema,
 };
 use serde_json::Value;
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::Instant,
-};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use self::time::Time;
 use super::{
     PluginPorts,
     circuit::{Admission, Circuit, Consequence},
@@ -31,7 +31,7 @@ const LATELY: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct PluginLifecycle {
     pub(super) ports: PluginPorts,
-    begun: Instant,
+    time: Arc<Time>,
     starts: Semaphore,
     calls: Semaphore,
     known: Mutex<HashMap<Key, Arc<Known>>>,
@@ -87,13 +87,13 @@ struct Visit<'a> {
 /// Counts a visit while it lasts.
 struct Presence {
     known: Arc<Known>,
-    begun: Instant,
+    time: Arc<Time>,
 }
 
 impl Presence {
-    fn with(known: &Arc<Known>, begun: Instant) -> Self {
+    fn with(known: &Arc<Known>, time: &Arc<Time>) -> Self {
         known.visits().now += 1;
-        Self { known: Arc::clone(known), begun }
+        Self { known: Arc::clone(known), time: Arc::clone(time) }
     }
 }
 
@@ -101,7 +101,7 @@ impl Drop for Presence {
     fn drop(&mut self) {
         let mut visits = self.known.visits();
         visits.now -= 1;
-        visits.last_end = Some(self.begun.elapsed());
+        visits.last_end = Some(self.time.now());
     }
 }
 
@@ -126,7 +126,7 @@ impl<T> From<TurnedAway> for Asked<Result<T, PluginError>> {
 impl PluginLifecycle {
     pub(crate) fn new(ports: PluginPorts) -> Self {
         Self {
-            begun: Instant::now(),
+            time: Arc::new(Time::start()),
             starts: Semaphore::new(ports.bounds.starts.max(1)),
             calls: Semaphore::new(ports.bounds.calls.max(1)),
             known: Mutex::default(),
@@ -271,7 +271,7 @@ impl PluginLifecycle {
             match known.admit(self.now()) {
                 Admission::Go => break,
                 Admission::Wait(wait) => {
-                    let ended = cancel.run_until_cancelled(tokio::time::sleep(wait)).await;
+                    let ended = cancel.run_until_cancelled(self.time.wait(wait)).await;
                     ended.ok_or_else(cancelled)?;
                 }
                 Admission::Open(left) => return Err(is_open(plugin, left).into()),
@@ -293,7 +293,7 @@ impl PluginLifecycle {
             }
             None => return Err(given_up(&known)),
         };
-        let presence = Presence::with(&known, self.begun);
+        let presence = Presence::with(&known, &self.time);
         Ok(Visit { host, known, started, _presence: presence, _room: room })
     }
 
@@ -359,7 +359,7 @@ impl PluginLifecycle {
     }
 
     fn now(&self) -> Duration {
-        self.begun.elapsed()
+        self.time.now()
     }
 }
 
@@ -392,3 +392,6 @@ fn is_open(plugin: &CallablePlugin, left: Duration) -> PluginError {
     );
     refused(error::CIRCUIT_OPEN, message)
 }
+
+#[cfg(test)]
+mod tests;

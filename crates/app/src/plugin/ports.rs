@@ -60,8 +60,10 @@ pub struct BuiltInPlugin {
 }
 
 impl BuiltInPlugin {
-    /// What it is known by: another program or another manifest is another plugin.
+    /// What it is known by: its name and its version, which is FlexCore's. Where the program lies
+    /// differs between the machines that share a store.
     pub fn digest(&self) -> ContentDigest {
-        ContentDigest::of(self.manifest_text.as_bytes())
+        let Manifest { name, version, .. } = &*self.manifest;
+        ContentDigest::of(format!("flexcore {name} {version}").as_bytes())
     }
 }

@@ -175,4 +175,61 @@ mod tests {
         let none = PluginPage { items: vec![], next: None };
         assert_eq!(plugin_page_text(&none, Style::PLAIN), "no plugins\n");
     }
+
+    #[test]
+    fn what_is_missing_is_shown_with_the_lines_that_grant_it() {
+        let registered = PluginRegistered {
+            name: "greeter".to_owned(),
+            version: "1.4.2".to_owned(),
+            kind: "process".to_owned(),
+            sha256: "ab".repeat(32),
+            signed_by: None,
+            granted: vec!["clock".to_owned()],
+            missing: vec!["network tcp://db:5432".to_owned()],
+            grant_lines: "[[grant]]\nplugin = \"greeter\"\n".to_owned(),
+            changed: true,
+            position: 7,
+        };
+        let text = plugin_registered_text(&registered, Style::PLAIN);
+        assert!(text.starts_with("greeter 1.4.2 is registered\n"), "{text}");
+        assert!(text.contains("may not      network tcp://db:5432\n"), "{text}");
+        assert!(
+            text.ends_with("add to grants.toml:\n\n[[grant]]\nplugin = \"greeter\"\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_plugin_that_stands_still_says_why() {
+        let registered = RegisteredView {
+            status: "quarantined".to_owned(),
+            reason: Some("it failed 15 times in a row".to_owned()),
+            version: "1.4.2".to_owned(),
+            kind: "process".to_owned(),
+            plugin_type: "transformer".to_owned(),
+            sha256: "ab".repeat(32),
+            signed_by: None,
+            built_in: false,
+            requested: vec!["clock".to_owned(), "gpu".to_owned()],
+            effective: vec!["clock".to_owned()],
+            rights_sha256: "cd".repeat(32),
+            registrations: 2,
+            calls: flexcore_api::PluginCallCounts {
+                started: 3,
+                completed: 2,
+                failed: 1,
+                denied: 4,
+            },
+        };
+        let view = PluginView { registered: Some(registered), ..plugin() };
+        let text = plugin_text(&view, Style::PLAIN);
+        for line in [
+            "status       quarantined: it failed 15 times in a row",
+            "may          clock",
+            "may not      gpu",
+            "by hand      3 calls, 1 failed, 4 uses of capabilities refused",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
 }

@@ -40,6 +40,7 @@
 //! States are stored for [snapshots](StoredState) only and can be made again: change the form and
 //! raise the version in its `stored_state!` line; states of other versions are left aside.
 
+mod batch_writes;
 mod data_stream;
 mod decode_error;
 mod execution;
@@ -53,6 +54,7 @@ mod state;
 mod stored_event;
 mod upcasters;
 
+pub use batch_writes::{StoredWrite, decode_writes, encode_write};
 pub use decode_error::DecodeError;
 pub use json::MAX_JSON_DEPTH;
 pub use state::{StateError, StoredState};

@@ -17,7 +17,6 @@ mod resolve;
 mod row;
 mod tailer;
 mod transfer;
-mod writes;
 
 pub use event_store::PostgresEventStore;
 pub use transfer::PostgresLogTransfer;

@@ -15,7 +15,6 @@ mod statements;
 mod transfer;
 mod wal;
 mod writer;
-mod writes;
 
 pub use event_store::SqliteEventStore;
 pub(crate) use names::NameCache;
@@ -24,4 +23,3 @@ pub(crate) use roll_forward::log_end;
 pub(crate) use row::{COLUMNS, ContextTexts, EventRow, blob, integer};
 pub(crate) use schema::{HEADS_THROUGH, LOG};
 pub use transfer::SqliteLogTransfer;
-pub(crate) use writes::{StoredWrite, decode};

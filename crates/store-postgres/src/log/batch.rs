@@ -1,5 +1,6 @@
 //! One group commit, as the parameters of `flexcore.append_batch`.
 
+use flexcore_event_codec::{StoredWrite, encode_write};
 use flexcore_eventsourcing::{Append, Hash, StreamName, StreamWrite, leaves_root, stream_head};
 use tokio_postgres::{Client, types::ToSql};
 
@@ -7,7 +8,6 @@ use super::{
     arrays::ArrayBytes,
     names::Names,
     prepared::{Part, Prepared},
-    writes::{self, StoredWrite},
 };
 
 /// The statement that takes [`Batch::parameters`].
@@ -179,7 +179,7 @@ impl Batch {
         let count = u32::try_from(write.events.len()).unwrap_or(u32::MAX);
         let first_version = write.expected + 1;
         let stored = StoredWrite { stream_id, first_version, count, fence: write.fence };
-        writes::encode(&stored, &mut self.stored);
+        encode_write(&stored, &mut self.stored);
     }
 
     fn close_append(&mut self, writes: u32) {
@@ -360,7 +360,7 @@ impl<'a> Lone<'a> {
         let mut stored = Vec::with_capacity(32);
         let first_version = write.expected + 1;
         let write = StoredWrite { stream_id, first_version, count: 1, fence: write.fence };
-        writes::encode(&write, &mut stored);
+        encode_write(&write, &mut stored);
         Some(Self { append: &prepared.append, prepared, part, stream_id, stored })
     }
 }

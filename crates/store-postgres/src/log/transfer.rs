@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use flexcore_event_codec::{StoredWrite, decode_writes};
 use flexcore_eventsourcing::{
     Append, BatchHeader, BatchWrite, Hash, RecordedEvent, StreamWrite, Timestamp,
 };
@@ -23,7 +24,6 @@ use super::{
     published::Published,
     read::{Reader, bound, head},
     row::{COLUMNS, Texts},
-    writes,
 };
 use crate::error::{corrupt, store_error};
 
@@ -48,7 +48,7 @@ pub(crate) struct BatchRow {
     pub(crate) committed_at: Timestamp,
     pub(crate) root: Option<Hash>,
     pub(crate) hash: Option<Hash>,
-    pub(crate) writes: Option<Vec<writes::StoredWrite>>,
+    pub(crate) writes: Option<Vec<StoredWrite>>,
 }
 
 impl BatchRow {
@@ -61,7 +61,7 @@ impl BatchRow {
             committed_at: Timestamp::from_micros(row.get(3)),
             root: Hash::from_slice(row.get(4)),
             hash: Hash::from_slice(row.get(5)),
-            writes: writes::decode(row.get(6)),
+            writes: decode_writes(row.get(6)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! One group commit: appends that are checked and written one by one and become durable together.
 
+use flexcore_event_codec::{StoredWrite, encode_write};
 use flexcore_eventsourcing::{
     Append, BatchHeader, BatchWrite, Epoch, Hash, StreamName, StreamWrite, Timestamp, batch_hash,
     leaves_root,
@@ -12,7 +13,6 @@ use super::{
     interned::Interned,
     request::{Answer, Prepared, Reply},
     statements::{BatchRow, EventPlace, Statements},
-    writes::{self, StoredWrite},
 };
 
 /// The most appends in a group.
@@ -225,7 +225,7 @@ impl Group {
         // `Prepared` holds an append to far fewer events than u32::MAX.
         let count = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
         let stored = StoredWrite { stream_id, first_version, count, fence: write.fence };
-        writes::encode(&stored, &mut self.stored_writes);
+        encode_write(&stored, &mut self.stored_writes);
         let stream = write.stream.clone();
         self.writes.push(BatchWrite { stream, first_version, count, fence: write.fence });
         self.leaves.extend_from_slice(leaves);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use flexcore_event_codec::{StoredWrite, decode_writes};
 use flexcore_eventsourcing::{Epoch, Hash, Timestamp, stream_head};
 use flexcore_ports::{LogHead, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -11,7 +12,6 @@ use super::{
     row::{blob, integer},
     schema::HEADS_THROUGH,
     statements::Statements,
-    writes::{StoredWrite, decode},
 };
 use crate::error::store_error;
 
@@ -84,7 +84,8 @@ fn fold(connection: &Connection, through: u64) -> Result<Ends, StoreError> {
     let mut own = Vec::new();
     while let Some(batch) = batches.next().map_err(failed)? {
         let last: u64 = integer(batch, 0).ok_or_else(|| unreadable(place(through)))?;
-        let writes = blob(batch, 1).and_then(decode).ok_or_else(|| unreadable(place(last)))?;
+        let writes =
+            blob(batch, 1).and_then(decode_writes).ok_or_else(|| unreadable(place(last)))?;
         for write in writes {
             own.clear();
             for _ in 0..write.count {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use flexcore_event_codec::{StoredWrite, decode_writes, encode_write};
 use flexcore_eventsourcing::{
     BatchHeader, BatchWrite, Epoch, EventData, Hash, StreamName, Timestamp,
 };
@@ -19,7 +20,6 @@ use super::{
     roll_forward::log_end,
     row::{COLUMNS, EventRow, blob, integer},
     statements::{BatchRow, EventPlace},
-    writes::{self, StoredWrite, decode},
 };
 use crate::{error::store_error, readers::Reader};
 
@@ -106,7 +106,7 @@ fn read_batch(
         return Err(corrupt("another batch is in its place"));
     }
     let stored = || {
-        let writes = blob(row, 4).and_then(decode)?;
+        let writes = blob(row, 4).and_then(decode_writes)?;
         let root = blob(row, 5).and_then(Hash::from_slice)?;
         let hash = blob(row, 6).and_then(Hash::from_slice)?;
         let committed_at = Timestamp::from_micros(integer(row, 3)?);
@@ -317,7 +317,7 @@ impl Log<'_> {
             position += own.len() as u64;
             let BatchWrite { first_version, count, fence, .. } = *write;
             let stored = StoredWrite { stream_id, first_version, count, fence };
-            writes::encode(&stored, &mut stored_writes);
+            encode_write(&stored, &mut stored_writes);
         }
         self.rows.insert_batch(&BatchRow {
             number: head.batch,

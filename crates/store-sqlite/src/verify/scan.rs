@@ -1,5 +1,6 @@
 //! The scan: batches and events in order, everything recomputed.
 
+use flexcore_event_codec::{StoredWrite, decode_writes};
 use flexcore_eventsourcing::{
     BatchHeader, BatchWrite, Hash, Timestamp, batch_hash, leaf_hash, leaves_root,
 };
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     error::reason,
-    log::{COLUMNS, EventRow, HEADS_THROUGH, StoredWrite, blob, decode, integer},
+    log::{COLUMNS, EventRow, HEADS_THROUGH, blob, integer},
 };
 
 /// What the scan came to.
@@ -252,7 +253,7 @@ fn stored_batch(row: &Row<'_>) -> Option<StoredBatch> {
         writes: Vec::new(),
         root: blob(row, 5).and_then(Hash::from_slice)?,
     };
-    let writes = blob(row, 4).and_then(decode).filter(|writes| !writes.is_empty())?;
+    let writes = blob(row, 4).and_then(decode_writes).filter(|writes| !writes.is_empty())?;
     let hash = blob(row, 6).and_then(Hash::from_slice)?;
     Some(StoredBatch { number: integer(row, 1)?, header, writes, hash })
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use flexcore_event_codec::StoredWrite;
 use flexcore_eventsourcing::{Epoch, Hash, StreamName, stream_head};
 use rusqlite::{Connection, Result, Row};
 
 use super::fault::Fault;
-use crate::log::{StoredWrite, integer};
+use crate::log::integer;
 
 /// A stream's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

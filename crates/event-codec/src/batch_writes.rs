@@ -1,35 +1,35 @@
-//! The stored form of a batch's stream writes: column `batch.writes`.
+//! The stored form of a batch's stream writes, in the logs of all stores.
 //!
 //! For each write, in order: stream id, first version, count, and the fence plus one, or 0 for no
-//! fence; each as an unsigned LEB128 number. The stream id is that of this file's `stream` table,
+//! fence; each as an unsigned LEB128 number. The stream id means something in one database only,
 //! which keeps a row of 64 small writes at about 400 bytes; the batch hash covers the names.
 
 use flexcore_eventsourcing::Epoch;
 
 /// One stream write of a stored batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StoredWrite {
-    /// The row id in `stream`.
-    pub(crate) stream_id: i64,
+pub struct StoredWrite {
+    /// The number that this database gave the stream.
+    pub stream_id: i64,
     /// The version of its first event.
-    pub(crate) first_version: u64,
+    pub first_version: u64,
     /// How many events it added.
-    pub(crate) count: u32,
+    pub count: u32,
     /// The fence that it was accepted with.
-    pub(crate) fence: Option<Epoch>,
+    pub fence: Option<Epoch>,
 }
 
 /// Appends the stored form of `write`.
-pub(crate) fn encode(write: &StoredWrite, bytes: &mut Vec<u8>) {
+pub fn encode_write(write: &StoredWrite, bytes: &mut Vec<u8>) {
     put(write.stream_id.cast_unsigned(), bytes);
     put(write.first_version, bytes);
     put(u64::from(write.count), bytes);
-    // Epochs are at most i64::MAX, which `Prepared` holds them to.
+    // Epochs are at most i64::MAX, to which the stores hold every append.
     put(write.fence.map_or(0, |epoch| epoch.0.saturating_add(1)), bytes);
 }
 
 /// The writes of a batch; `None` if the bytes are not of this form.
-pub(crate) fn decode(mut bytes: &[u8]) -> Option<Vec<StoredWrite>> {
+pub fn decode_writes(mut bytes: &[u8]) -> Option<Vec<StoredWrite>> {
     let mut writes = Vec::with_capacity(bytes.len() / 5);
     while !bytes.is_empty() {
         writes.push(StoredWrite {
@@ -90,14 +90,14 @@ mod tests {
         fn writes_come_back(writes in prop::collection::vec(write(), 0..20)) {
             let mut bytes = Vec::new();
             for write in &writes {
-                encode(write, &mut bytes);
+                encode_write(write, &mut bytes);
             }
-            prop_assert_eq!(decode(&bytes), Some(writes));
+            prop_assert_eq!(decode_writes(&bytes), Some(writes));
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            let _ = decode(&bytes);
+            let _ = decode_writes(&bytes);
         }
     }
 }

@@ -223,3 +223,6 @@ impl EventStore for PostgresEventStore {
         self.published.appended()
     }
 }
+
+#[cfg(test)]
+mod tests;

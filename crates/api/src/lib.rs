@@ -25,6 +25,7 @@ mod plugin;
 mod request;
 mod route;
 mod sandbox;
+mod store;
 mod view;
 mod views_rebuild;
 
@@ -64,6 +65,7 @@ pub use sandbox::{
     CapabilityUseView, ControlView, DoctorCheck, DoctorReport, DoctorState, IsolationView,
     ProbedControl, SandboxReportView, StepSandboxView,
 };
+pub use store::{LogsPruned, PruneStore, StorePruned};
 pub use view::{
     GetSystemMetrics, GetViews, MetricView, SystemMetrics, ViewList, ViewStatus, ViewStopped,
 };
@@ -77,7 +79,7 @@ macro_rules! for_each_command {
             CreatePipeline, UpdatePipeline,
             ExecutePipeline, CancelExecution, RetryExecution,
             ResetBookmark, SetBookmark, KeepBookmark,
-            RebuildViews,
+            RebuildViews, PruneStore,
             RegisterPlugin, InitializePlugin, ExecutePlugin,
             DisablePlugin, EnablePlugin, UnregisterPlugin,
         }

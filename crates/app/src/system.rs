@@ -1,4 +1,5 @@
-//! The system as a whole: what was counted, and how far the views follow the log.
+//! The system as a whole: what was counted, how far the views follow the log, and what it forgets.
 
 mod metrics;
+mod prune;
 mod views;

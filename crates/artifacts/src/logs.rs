@@ -112,6 +112,35 @@ impl Logs for FolderLogs {
         .await
     }
 
+    async fn executions(&self) -> Result<Vec<ExecutionId>, StorageError> {
+        let logs = self.folder.clone();
+        folder::blocking("list", &self.folder, move || {
+            index::executions(&logs).map_err(folder::failed("list", &logs))
+        })
+        .await
+    }
+
+    async fn size(&self, execution: ExecutionId) -> Result<u64, StorageError> {
+        let folder = execution_folder(&self.folder, execution);
+        let (name, unflushed) = (folder.clone(), Arc::clone(&self.unflushed));
+        folder::blocking("look into", &folder, move || {
+            unflushed.flush();
+            index::bytes(&name).map_err(folder::failed("look into", &name))
+        })
+        .await
+    }
+
+    async fn remove(&self, execution: ExecutionId) -> Result<u64, StorageError> {
+        let bytes = self.size(execution).await?;
+        let folder = execution_folder(&self.folder, execution);
+        let name = folder.clone();
+        folder::blocking("remove", &folder, move || {
+            index::remove(&name).map_err(folder::failed("remove", &name))
+        })
+        .await?;
+        Ok(bytes)
+    }
+
     async fn read(
         &self,
         execution: ExecutionId,

@@ -75,6 +75,25 @@ pub trait Logs: Send + Sync {
     /// [`StorageError`] if the folder cannot be read.
     async fn attempts(&self, execution: ExecutionId) -> Result<Vec<(StepId, u32)>, StorageError>;
 
+    /// The executions that have logs here, in no order.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the folder cannot be read.
+    async fn executions(&self) -> Result<Vec<ExecutionId>, StorageError>;
+
+    /// How many bytes the logs of an execution take.
+    ///
+    /// # Errors
+    /// [`StorageError`] if their folder cannot be read.
+    async fn size(&self, execution: ExecutionId) -> Result<u64, StorageError>;
+
+    /// Removes the logs of an execution, of which none may be written any more; gives how many
+    /// bytes they took.
+    ///
+    /// # Errors
+    /// [`StorageError`] if they cannot be removed.
+    async fn remove(&self, execution: ExecutionId) -> Result<u64, StorageError>;
+
     /// Lines of an attempt from byte `offset` of its log on, and the offset after them; none when
     /// there is nothing new.
     ///

@@ -90,6 +90,13 @@ pub trait ExecutionViews: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn remove_executions_before(&self, time: Timestamp) -> Result<u64, StoreError>;
+
+    /// How many executions [`remove_executions_before`](Self::remove_executions_before) would
+    /// remove.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn count_executions_before(&self, time: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// The plugin inventory view.

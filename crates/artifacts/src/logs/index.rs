@@ -72,6 +72,35 @@ fn present(folder: &Path) -> io::Result<Vec<(StepId, u32)>> {
     Ok(found)
 }
 
+/// The executions that have a folder; names that are not ours are passed over.
+pub(super) fn executions(logs: &Path) -> io::Result<Vec<ExecutionId>> {
+    Ok(names(logs)?.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+/// How many bytes the files in a folder have, those in its folders included.
+pub(super) fn bytes(folder: &Path) -> io::Result<u64> {
+    let mut sum = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        for entry in absent_as_default(entries)? {
+            // A link counts as itself: nothing behind one is ours.
+            let metadata = entry.metadata()?;
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            } else {
+                sum += metadata.len();
+            }
+        }
+    }
+    Ok(sum)
+}
+
+/// Removes the folder of an execution.
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
+    absent_as_default(fs::remove_dir_all(folder))
+}
+
 fn names(folder: &Path) -> io::Result<Vec<String>> {
     let names = fs::read_dir(folder).and_then(|entries| {
         let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));

@@ -213,3 +213,24 @@ async fn a_folder_that_cannot_be_made_is_an_error_with_its_path() {
     assert!(message.starts_with("cannot write "), "{message}");
     assert!(message.contains("load/1.jsonl: "), "{message}");
 }
+
+#[tokio::test]
+async fn the_logs_of_an_execution_are_counted_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = logs(folder.path());
+    assert_eq!(logs.executions().await.unwrap(), []);
+    assert_eq!(logs.size(EXECUTION).await.unwrap(), 0);
+    logs.open(EXECUTION, &step("load"), 1).unwrap().line(LogSource::Stdout, "one");
+    logs.open(EXECUTION, &step("check"), 2).unwrap().line(LogSource::Stderr, "two");
+    fs::create_dir(folder.path().join("not-an-execution")).unwrap();
+    assert_eq!(logs.executions().await.unwrap(), [EXECUTION]);
+    let size = logs.size(EXECUTION).await.unwrap();
+    let files = ["load/1.jsonl", "check/2.jsonl", "attempts.jsonl"];
+    let execution = folder.path().join(EXECUTION.to_string());
+    let bytes = files.map(|file| fs::metadata(execution.join(file)).unwrap().len());
+    assert_eq!(size, bytes.iter().sum::<u64>());
+    assert_eq!(logs.remove(EXECUTION).await.unwrap(), size);
+    assert!(!execution.exists() && folder.path().join("not-an-execution").exists());
+    assert_eq!(logs.attempts(EXECUTION).await.unwrap(), []);
+    assert_eq!(logs.remove(EXECUTION).await.unwrap(), 0, "again is nothing");
+}

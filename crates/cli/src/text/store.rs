@@ -1,5 +1,7 @@
 //! What holds of a store.
 
+use flexcore_api::StorePruned;
+
 use super::{Align, Style, Table, builder::Text, bytes_text, count_text};
 use crate::store_status::{
     DatabaseLogStatus, DatabaseStatus, FolderStatus, StoreMigration, StoreStatus, StoreWriter,
@@ -115,6 +117,20 @@ pub(crate) fn store_migration_text(migration: &StoreMigration, _: Style) -> Stri
         .as_ref()
         .map(|role| format!("role {role} may use the store, and cannot change its events\n"));
     schema + &role.unwrap_or_default()
+}
+
+/// What was removed from a store, or would be.
+pub(crate) fn store_pruned_text(pruned: &StorePruned, _: Style) -> String {
+    let StorePruned { before, dry_run, executions, logs } = pruned;
+    let would = if *dry_run { "would remove" } else { "removed" };
+    let count = count_text(*executions);
+    let mut text =
+        format!("{would} {count} executions from before {before} from the views; events stay\n");
+    if let Some(logs) = logs {
+        let (count, bytes) = (count_text(logs.executions), bytes_text(logs.bytes));
+        text.push_str(&format!("{would} the logs of {count} executions, {bytes}\n"));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! `flexcore store status|migrate`
+//! `flexcore store status|migrate|prune`
 
 use clap::{Args, Subcommand};
+use flexcore_api::PruneStore;
 
 use crate::{
     Exit, StoreAddress,
     failure::{Code, Failure},
     session::Session,
-    text::{store_migration_text, store_status_text},
+    text::{store_migration_text, store_pruned_text, store_status_text},
 };
 
 /// Verbs of stores.
@@ -16,6 +17,13 @@ pub(crate) enum StoreVerb {
     Status,
     /// Bring the schema of a database to what this version needs, as its owner
     Migrate(MigrateArguments),
+    /// Remove old executions from the views, and what their steps wrote; events are never removed
+    ///
+    /// Executions that ended and were created before the given time no longer show in lists. A
+    /// database removes whole months. Their events stay in the log, where `flexcore events` reads
+    /// them and verifies them, and `flexcore events replay --views` brings the executions back.
+    /// Logs that were removed do not come back.
+    Prune(PruneStore),
 }
 
 /// Arguments of `store migrate`.
@@ -42,6 +50,12 @@ impl StoreVerb {
                 };
                 let migration = session.host.migrate(url, app_role.as_deref()).await?;
                 session.output.result(&migration, store_migration_text)?;
+            }
+            Self::Prune(prune) => {
+                // Nothing is made where nothing was ever written.
+                drop(session.host.read(&place).await?);
+                let reply = session.command(&place, prune, "removing old executions").await?;
+                session.output.result(&reply, store_pruned_text)?;
             }
         }
         Ok(Exit::Completed)

@@ -62,6 +62,18 @@ impl ExecutionViews for PostgresViewStore {
         self.months().clear();
         Ok(row.get::<_, i64>(0).max(0).cast_unsigned())
     }
+
+    async fn count_executions_before(&self, time: Timestamp) -> Result<u64, StoreError> {
+        // Months go as a whole; what has no month of its own goes by its time.
+        let sql = "SELECT count(*) FROM flexcore.view_#_execution \
+                   WHERE status IN ('completed', 'failed', 'cancelled') AND created_at < $1 \
+                   AND (tableoid = 'flexcore.view_#_execution_other'::regclass \
+                     OR created_at < (extract(epoch FROM date_trunc('month', \
+                       to_timestamp($1::bigint / 1000000) AT TIME ZONE 'UTC')) * 1000000)::bigint)";
+        let rows = self.rows(sql, &[Box::new(time.as_micros())]).await?;
+        let count: i64 = rows.first().map_or(0, |row| row.get(0));
+        Ok(count.max(0).cast_unsigned())
+    }
 }
 
 #[async_trait]

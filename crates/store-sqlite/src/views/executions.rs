@@ -124,6 +124,16 @@ pub(crate) fn remove_some(
     Ok(removed as u64)
 }
 
+/// How many executions were created before a time and have ended.
+pub(crate) fn count_before(connection: &Connection, time: Timestamp) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached(
+            "SELECT count(*) FROM execution WHERE created_at < ?1 \
+             AND status IN ('completed', 'failed', 'cancelled')",
+        )?
+        .query_row([time.as_micros()], |row| row.get(0))
+}
+
 fn cursor(token: &str) -> Result<(i64, Uuid), StoreError> {
     let parts = token.split_once('/');
     parts

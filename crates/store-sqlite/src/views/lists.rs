@@ -11,6 +11,7 @@ use flexcore_ports::{
 use rusqlite::Connection;
 
 use super::{SqliteViewStore, data_streams, executions, metrics, notes, pipelines, plugins};
+use crate::error::store_error;
 
 /// How many rows one transaction removes: others may write between two of them.
 const REMOVED_AT_ONCE: u64 = 10_000;
@@ -69,6 +70,14 @@ impl ExecutionViews for SqliteViewStore {
                 return Ok(removed);
             }
         }
+    }
+
+    async fn count_executions_before(&self, time: Timestamp) -> Result<u64, StoreError> {
+        self.read(move |connection| {
+            executions::count_before(connection, time)
+                .map_err(|error| store_error(&error, "table execution"))
+        })
+        .await
     }
 }
 

@@ -192,7 +192,10 @@ pub async fn executions_that_ended_long_ago_are_removed(views: &dyn ViewStore) {
     };
     assert_eq!(kept_from().await, []);
     let time = Timestamp::from_micros(6 * MONTH);
+    let old = async |time| views.count_executions_before(time).await.expect("it can be read");
+    assert_eq!(old(time).await, 3);
     assert_eq!(views.remove_executions_before(time).await.expect("it can be done"), 3);
+    assert_eq!(old(time).await, 0);
     assert_eq!(executions(views, &ExecutionFilter::default(), 100).await, [6, 5, 2]);
     let note =
         NoteRow { key: KEPT_FROM_NOTE.to_owned(), value: Some(time.as_micros().to_string()) };

@@ -4,6 +4,7 @@ mod failure;
 mod parameter;
 mod settings;
 mod statement;
+mod tls;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use failure::failure;
 use parameter::Parameter;
 use settings::Settings;
 use statement::{Counts, Prepared};
+use tls::Tls;
 
 /// Runs one SQL statement: once for each record, with values from its fields, or once for a call
 /// without records. Rows are records of a data stream. A call is one transaction.
@@ -34,6 +36,8 @@ impl PostgresProcessor {
 pub struct PostgresSession {
     settings: Settings,
     connection: Config,
+    /// With `sslmode=require`.
+    tls: Option<Tls>,
     client: Mutex<Option<Client>>,
 }
 
@@ -64,7 +68,10 @@ impl Plugin for PostgresProcessor {
             Failure::configuration(format!("{} {}", problem.pointer, problem.message))
         })?;
         let connection = settings.connection(&setup)?;
-        let session = PostgresSession { settings, connection, client: Mutex::new(None) };
+        let wants_tls = connection.get_ssl_mode() == SslMode::Require;
+        let authorities = settings.ca_certificates.as_deref();
+        let tls = if wants_tls { Some(Tls::new(authorities)?) } else { None };
+        let session = PostgresSession { settings, connection, tls, client: Mutex::new(None) };
         // A server that cannot be reached is better known now.
         let client = session.connect().await?;
         *session.client.lock().await = Some(client);
@@ -83,7 +90,7 @@ impl Plugin for PostgresProcessor {
             Some(client) if !client.is_closed() => client,
             _ => session.connect().await?,
         };
-        let stop = StopOnDrop(Some(client.cancel_token()));
+        let stop = StopOnDrop(Some((client.cancel_token(), session.tls.clone())));
         let outcome = session.work(&mut client, call, records, sink).await;
         stop.disarm();
         // A call that was dropped half way, or lost its connection, leaves none for the next one.
@@ -103,16 +110,17 @@ impl Plugin for PostgresProcessor {
 
 impl PostgresSession {
     async fn connect(&self) -> Result<Client, Failure> {
-        if self.connection.get_ssl_mode() == SslMode::Require {
-            return Err(Failure::configuration(
-                "`sslmode=require`: this plugin does not speak TLS",
-            ));
-        }
-        let connected = self.connection.connect(NoTls).await;
-        let (client, connection) =
-            connected.map_err(|error| failure("cannot connect to PostgreSQL", &error))?;
-        // Ends with the client; its errors reach whoever waits for an answer.
-        tokio::spawn(connection);
+        let failed = |error| failure("cannot connect to PostgreSQL", &error);
+        // A connection ends with its client; its errors reach whoever waits for an answer.
+        let client = if let Some(tls) = self.tls.clone() {
+            let (client, connection) = self.connection.connect(tls).await.map_err(failed)?;
+            tokio::spawn(connection);
+            client
+        } else {
+            let (client, connection) = self.connection.connect(NoTls).await.map_err(failed)?;
+            tokio::spawn(connection);
+            client
+        };
         let timeout = self.settings.statement_timeout_ms;
         client
             .batch_execute(&format!("SET statement_timeout = {timeout}"))
@@ -175,7 +183,7 @@ impl PostgresSession {
 }
 
 /// Has the server stop when a call is dropped half way.
-struct StopOnDrop(Option<CancelToken>);
+struct StopOnDrop(Option<(CancelToken, Option<Tls>)>);
 
 impl StopOnDrop {
     fn disarm(mut self) {
@@ -185,11 +193,16 @@ impl StopOnDrop {
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        if let Some(token) = self.0.take() {
+        if let Some((token, tls)) = self.0.take() {
             // The server may have ended already; nobody is left to be told.
             tokio::spawn(async move {
-                let _ =
-                    tokio::time::timeout(Duration::from_secs(1), token.cancel_query(NoTls)).await;
+                let cancelled = async {
+                    match tls {
+                        Some(tls) => token.cancel_query(tls).await,
+                        None => token.cancel_query(NoTls).await,
+                    }
+                };
+                let _ = tokio::time::timeout(Duration::from_secs(1), cancelled).await;
             });
         }
     }

@@ -19,6 +19,7 @@ pub(super) struct Settings {
     dsn: Option<String>,
     dsn_secret: Option<String>,
     password_secret: Option<String>,
+    pub(super) ca_certificates: Option<String>,
     #[serde(default)]
     pub(super) bind: Vec<String>,
     #[serde(default)]
@@ -174,6 +175,11 @@ pub(super) fn schema() -> Value {
             "password_secret": {
                 "type": "string",
                 "description": "The secret that holds the password, beside `dsn`."
+            },
+            "ca_certificates": {
+                "type": "string",
+                "description": "With `sslmode=require` in the address: the authorities that may \
+                                prove the server's name, in PEM; those of the system unless given."
             },
             "bind": {
                 "type": "array",

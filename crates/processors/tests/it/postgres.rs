@@ -1,5 +1,11 @@
 //! `postgres-processor`, on a real server.
 
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    path::Path,
+};
+
 use flexcore_plugin_protocol::protobuf::v1::FailureClass;
 use flexcore_plugin_sdk::testing::{TestCall, TestPlugin};
 use flexcore_testkit::postgres::{Server, SharedServer};
@@ -201,4 +207,44 @@ async fn settings_and_servers_that_cannot_be_used() {
     let away = plugin.initialize(&config, &[("dsn", "postgresql://u:hunter2@127.0.0.1:1/d")]).await;
     let away = away.unwrap_err().to_string();
     assert!(away.contains("cannot connect to PostgreSQL") && !away.contains("hunter2"), "{away}");
+}
+
+#[tokio::test]
+async fn a_server_has_to_prove_its_name_for_tls() {
+    let server = Server::start().await.expect("make setup");
+    let url = server.database().await.unwrap();
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/tls");
+    let owner = fs::metadata(server.data()).unwrap();
+    for name in ["server.crt", "server.key"] {
+        let file = server.data().join(name);
+        fs::copy(files.join(name), &file).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+    }
+    server.sql(&url, "ALTER SYSTEM SET ssl = on").await.unwrap();
+    server.sql(&url, "SELECT pg_reload_conf()").await.unwrap();
+    let statement = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    let secure = format!("{url}{}sslmode=require", if url.contains('?') { '&' } else { '?' });
+    let authority = fs::read_to_string(files.join("ca.crt")).unwrap();
+    let config = json!({"statement": statement, "ca_certificates": authority});
+    // The server takes its settings in when it comes to it.
+    let plugin = loop {
+        let plugin = started(NAME).await;
+        match plugin.initialize(&config, &[("dsn", &secure)]).await {
+            Ok(_) => break plugin,
+            Err(error) => assert!(error.to_string().contains("TLS"), "{error}"),
+        }
+    };
+    let answer = plugin.call(TestCall::records([])).await.unwrap();
+    assert_eq!(answer.records("rows"), [json!({"ssl": true})]);
+    let plain = on(&url, json!({"statement": statement})).await;
+    let answer = plain.call(TestCall::records([])).await.unwrap();
+    assert_eq!(answer.records("rows"), [json!({"ssl": false})]);
+    // The authorities of the system know nothing of this one.
+    let config = json!({"statement": statement});
+    let error = started(NAME).await.initialize(&config, &[("dsn", &secure)]).await.unwrap_err();
+    assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+    let config = json!({"statement": statement, "ca_certificates": "none"});
+    let error = started(NAME).await.initialize(&config, &[("dsn", &secure)]).await.unwrap_err();
+    assert!(error.to_string().contains("`ca_certificates`"), "{error}");
 }

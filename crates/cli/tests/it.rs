@@ -14,16 +14,36 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flexcore_api::{CommandEnvelope, ErrorBody};
-use flexcore_app::{Discovery, Sample};
+use flexcore_api::{CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView};
+use flexcore_app::{Discovery, ProjectRights, Sample};
 use flexcore_cli::{
-    ConformanceCheck, ConformanceOutcome,
-    ConnectorDescription, DatabaseUrl, Exit, Host, HostError, HostErrorKind, Place, Reader,
+    ConformanceCheck, ConformanceOutcome, ConnectorDescription, DatabaseUrl, Exit, Host, HostError, HostErrorKind, Place, Reader,
     StoreMigration, StoreStatus, Terminal, Transfer, TransferEnd, Writer, execute, parse,
 };
-use flexcore_ports::{DiscoveredPlugin, LogVerifier, PluginSource, StoredPlugin};
+use flexcore_plugin_protocol::Grants;
+use flexcore_ports::{
+    DiscoveredPlugin, GrantsError, LogVerifier, OperatorGrants, PluginSource, StoredPlugin,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+/// An operator who grants nothing.
+struct NoGrants;
+
+impl OperatorGrants for NoGrants {
+    fn grants(&self) -> Result<Arc<Grants>, GrantsError> {
+        Ok(Arc::default())
+    }
+}
+
+fn absent(place: &Place) -> HostError {
+    HostError {
+        kind: HostErrorKind::Absent,
+        code: "FC0402",
+        message: format!("there is nothing in {}", place.state_folder.display()),
+        hint: None,
+    }
+}
 
 /// A machine without a store that can be opened.
 struct StorelessHost {
@@ -68,6 +88,29 @@ impl Host for StorelessHost {
 
     fn secret_seed(&self) -> Result<[u8; 32], HostError> {
         Ok([7; 32])
+    }
+
+    fn rights(&self, place: &Place) -> Result<ProjectRights, HostError> {
+        Ok(ProjectRights {
+            grants: Arc::new(NoGrants),
+            grants_file: place.state_folder.join("grants.toml"),
+            root: place.project.root.clone(),
+            writable: vec![],
+            hidden: vec![],
+            private_home: true,
+        })
+    }
+
+    fn grant(&self, place: &Place, _: &str) -> Result<(), HostError> {
+        Err(absent(place))
+    }
+
+    async fn sandbox_report(&self, place: &Place) -> Result<SandboxReportView, HostError> {
+        Err(absent(place))
+    }
+
+    async fn doctor(&self, _: &Place) -> DoctorReport {
+        DoctorReport { checks: vec![], sandbox: None, ready: false }
     }
 
     async fn write(&self, place: &Place, purpose: &str) -> Result<Writer, HostError> {
@@ -304,6 +347,20 @@ async fn a_store_in_use_refuses_a_run_and_says_for_what() {
 }
 
 #[tokio::test]
+async fn a_machine_on_which_nothing_can_run_is_a_fault() {
+    let bench = Workbench::new();
+    let looked = bench.run("doctor").await;
+    assert!(looked.exited_with(Exit::Failed), "{}", looked.results);
+    assert!(looked.results.contains("runs cannot succeed here"));
+    let steps = "pipeline: p\nsteps:\n  - { id: a, capabilities: { network: ['tcp://db:1'] }, \
+                 command: { argv: [x] } }\n";
+    let bench = Workbench::with(&[("p.yaml", steps)]);
+    let valid = bench.run("validate p.yaml").await;
+    assert!(valid.exited_with(Exit::Completed));
+    assert!(valid.messages.contains("step `a` of `p` asks for `network tcp://db:1`"));
+}
+
+#[tokio::test]
 async fn lists_of_a_store_that_is_not_there_are_empty() {
     let bench = Workbench::new();
     for line in ["execution list", "pipeline list", "events read"] {
@@ -317,6 +374,51 @@ async fn lists_of_a_store_that_is_not_there_are_empty() {
         assert!(outcome.messages.contains("there is no store"), "{line}");
     }
     assert!(!bench.folder.path().join(".flexcore").exists());
+}
+
+#[tokio::test]
+async fn a_new_plugin_is_written_once_and_has_its_name() {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (language, program, manifest) in
+        [("rust", "src/main.rs", "Cargo.toml"), ("python", "main.py", "requirements.txt")]
+    {
+        let bench = Workbench::new();
+        let sdk = checkout.display();
+        let line = format!("plugin new titles --language {language} --sdk {sdk}");
+        let made = bench.run(&line).await;
+        assert!(made.exited_with(Exit::Completed), "{}", made.messages);
+        let text = |name: &str| fs::read_to_string(bench.folder.path().join("titles").join(name));
+        assert!(text("plugin.toml").unwrap().contains("entrypoint = [\"bin/titles\"]"));
+        assert!(text(program).unwrap().contains("\"titles\""));
+        // The SDK is named by a path that is there.
+        assert!(text(manifest).unwrap().contains("/plugin-sdk") || language == "python");
+        assert!(!text(manifest).unwrap().contains("SDK"), "{:?}", text(manifest));
+        let again = bench.run(&line).await;
+        assert!(again.exited_with(Exit::Refused));
+        assert!(again.messages.contains("there already"), "{}", again.messages);
+    }
+    let bench = Workbench::new();
+    let unnamed = bench.run("plugin new Titles --language rust").await;
+    assert!(unnamed.exited_with(Exit::Usage), "{}", unnamed.messages);
+    let nowhere = bench.run("plugin new titles --language rust").await;
+    assert!(nowhere.messages.contains("--sdk FOLDER"), "{}", nowhere.messages);
+    assert!(!bench.folder.path().join("titles").exists());
+}
+
+#[tokio::test]
+async fn conformance_says_what_is_wrong_and_what_to_do() {
+    let bench = Workbench::with(&[("plugin.toml", "")]);
+    let text = bench.run("plugin conformance .").await;
+    assert!(text.exited_with(Exit::Refused));
+    assert_eq!(
+        text.results,
+        "passed   it starts\nFAILED   it ends\n         it goes on\n         and on\n         to do: \
+         mend it\nit does not conform: 1 failed\n"
+    );
+    let json = bench.run("plugin conformance . --output json").await.json();
+    assert_eq!((&json["conforms"], &json["checks"][1]["outcome"]), (&json!(false), &json!("failed")));
+    let nothing = bench.run("plugin conformance elsewhere").await;
+    assert!(nothing.messages.contains("no plugin.toml"), "{}", nothing.messages);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! and its line in [`PARTS`].
 
 mod spawn;
+mod sync;
 
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use crate::measure::Measure;
 /// Takes some of the measurements, with a folder to work in.
 type Part = fn(&Path) -> anyhow::Result<Vec<Measure>>;
 
-const PARTS: &[Part] = &[spawn::run];
+const PARTS: &[Part] = &[spawn::run, sync::run];
 
 /// Takes the measurements of the group.
 pub(crate) fn run(work: &Path) -> anyhow::Result<Vec<Measure>> {

@@ -33,17 +33,16 @@ const TAIL: usize = 64 * 1024;
 
 /// Runs the group.
 pub(crate) fn run(work: &Path) -> anyhow::Result<Vec<Measure>> {
-    let records = work.join("records.jsonl");
-    write_singer(&records, RECORDS)?;
     let this = std::env::current_exe()?;
     let pipeline = format!(
         "pipeline: pump\nsteps:\n  - id: load\n    sync:\n      \
-         tap: {{ command: [sh, -c, 'exec cat {}'] }}\n      \
+         tap: {{ command: [sh, -c, 'exec cat records.jsonl'] }}\n      \
          target: {{ command: ['{}', {DISCARD}, elapsed] }}\n      full_refresh: true\n",
-        records.display(),
         this.display(),
     );
     let project = Project::new(&work.join("project"), &pipeline)?;
+    let records = project.path("records.jsonl");
+    write_singer(&records, RECORDS)?;
     let (mut bare, mut pump, mut memory) = (vec![], vec![], vec![]);
     for _ in 0..ROUNDS {
         let time = shell("cat \"$1\" | cat > /dev/null", &[&records])?;

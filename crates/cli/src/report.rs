@@ -29,6 +29,8 @@ pub(crate) struct FileReport {
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// The parsed definition, as `CreatePipeline` takes it.
     pub(crate) document: Option<Value>,
+    /// What its steps ask for and nobody granted on this machine, a sentence for each step.
+    pub(crate) not_granted: Vec<String>,
 }
 
 /// What a run would do.

@@ -1,9 +1,11 @@
 //! `flexcore validate`
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use clap::Args;
-use flexcore_pipeline_file::{Diagnostic, Diagnostics, Severity, list_pipelines};
+use flexcore_app::plan_rights;
+use flexcore_pipeline_file::{Diagnostic, Diagnostics, Severity, list_pipelines, resolve};
+use serde_json::Value;
 
 use crate::{
     Exit,
@@ -49,7 +51,8 @@ impl ValidateArguments {
 impl FileReport {
     fn broken(file: String, diagnostics: Diagnostics) -> Self {
         let diagnostics = diagnostics.into_iter().collect();
-        Self { file, pipeline: None, valid: false, diagnostics, document: None }
+        let not_granted = vec![];
+        Self { file, pipeline: None, valid: false, diagnostics, document: None, not_granted }
     }
 }
 
@@ -62,10 +65,21 @@ fn check(session: &Session<'_>, located: &Located, path: &Path) -> FileReport {
             pipeline: Some(loaded.definition.name.to_string()),
             valid: true,
             diagnostics: loaded.warnings,
+            not_granted: not_granted(session, located, &loaded.definition.document),
             document: Some(loaded.definition.document),
         },
         Err(diagnostics) => FileReport::broken(file, diagnostics),
     }
+}
+
+/// What a run would be refused for. A file is valid without it, and so it is only told if it can be
+/// found out.
+fn not_granted(session: &Session<'_>, located: &Located, document: &Value) -> Vec<String> {
+    let Ok(rights) = session.host.rights(&located.place) else { return vec![] };
+    let Ok(resolved) = resolve(document, &located.environment) else { return vec![] };
+    let host = session.host.environment();
+    let steps = plan_rights(&rights, &resolved, &BTreeMap::new(), host).unwrap_or_default();
+    steps.into_iter().filter_map(|step| Some(step.missing?.to_string())).collect()
 }
 
 fn show(session: &Session<'_>, report: &ValidateReport) -> Result<(), Failure> {
@@ -78,6 +92,9 @@ fn show(session: &Session<'_>, report: &ValidateReport) -> Result<(), Failure> {
             Severity::Error => session.output.message(&text),
             Severity::Warning => session.output.note(&text),
         }
+    }
+    for missing in report.files.iter().flat_map(|file| &file.not_granted) {
+        session.output.warning(missing);
     }
     session.output.text(|style| {
         if report.files.is_empty() {

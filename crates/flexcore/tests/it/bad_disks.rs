@@ -102,15 +102,20 @@ fn a_disk_that_fills_up_during_a_run_stops_it_and_a_resume_goes_on() {
     let project = Project::with(
         "pipeline: filling\nsteps:\n  - { id: first, command: { run: \"echo first >> trace\" } }\n  \
          - id: fill\n    needs: [first]\n    command:\n      run: |\n        echo fill >> trace\n        \
-         [ -e room ] || head -c 64M /dev/zero > .flexcore/filler || true\n  \
+         touch waiting; while [ ! -e go ]; do sleep 0.01; done\n  \
          - { id: last, needs: [fill], command: { run: \"echo last >> trace\" } }\n",
     );
     let disk = Mount::small(&project.path(".flexcore"), 2048);
-    let stopped = project.flexcore(&["run", "pipeline.yaml"]).ends_with(5);
+    let running = project.start(&["run", "pipeline.yaml"]);
+    crate::project::wait_until("the step waits", || project.path("waiting").exists());
+    // No step sees the state folder: somebody else fills its disk.
+    let full = fs::write(project.path(".flexcore/filler"), vec![0; 64 << 20]);
+    assert!(full.is_err(), "the disk is small");
+    project.write("go", "");
+    let stopped = running.finish().ends_with(5);
     assert!(stopped.stderr.contains("disk is full"), "{stopped}");
     assert_eq!(project.read("trace"), "first\nfill\n");
     project.assert_log_verifies();
-    project.write("room", "");
     fs::remove_file(project.path(".flexcore/filler")).expect("the filler");
     project.flexcore(&["run", "--resume", "pipeline.yaml"]).completes();
     assert_eq!(project.read("trace"), "first\nfill\nfill\nlast\n");

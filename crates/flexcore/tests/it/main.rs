@@ -23,6 +23,7 @@ mod random;
 mod reading;
 mod retention;
 mod running;
+mod sandbox;
 mod secrets;
 mod steps;
 mod third_party;

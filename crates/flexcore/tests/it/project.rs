@@ -54,9 +54,11 @@ impl Project {
         self
     }
 
-    /// A folder with one pipeline file, `pipeline.yaml`.
+    /// A folder with one pipeline file, `pipeline.yaml`, whose steps may write wherever they like in
+    /// the project: what they note down there is what tests look at.
     pub(crate) fn with(pipeline: &str) -> Self {
         let project = Self::new();
+        project.write("flexcore.yaml", "writable: ['.']\n");
         project.write("pipeline.yaml", pipeline);
         project
     }

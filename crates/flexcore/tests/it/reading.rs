@@ -112,18 +112,28 @@ fn a_plan_says_what_a_run_would_do() {
 }
 
 #[test]
-fn accepted_but_not_enforced_settings_are_said_to_be_so() {
+fn what_a_step_asks_for_is_shown_refused_and_granted_on_demand() {
     let project = Project::with(
         "pipeline: p\nsteps:\n  - id: a\n    capabilities: { network: ['tcp://db:5432'] }\n    \
          limits: { memory: 64MiB }\n    command: { argv: [\"true\"] }\n",
     );
     let plan = project.flexcore(&["plan", "pipeline.yaml"]).completes();
+    assert!(plan.stdout.contains("not granted: network tcp://db:5432"), "{plan}");
+    let refused = project.flexcore(&["run", "pipeline.yaml"]).ends_with(4);
+    let lines = "[[grant]]\npipeline = \"p\"\nstep = \"a\"\nnetwork = [\"tcp://db:5432\"]\n";
+    assert!(refused.stderr.contains("FC0611") && refused.stderr.contains("step `a`"), "{refused}");
+    let plain: String = refused.stderr.lines().map(|line| format!("{}\n", line.trim())).collect();
+    assert!(plain.contains(lines), "{refused}");
     assert!(
-        format!("{}{}", plan.stdout, plan.stderr).contains("not enforced yet")
-            || format!("{}{}", plan.stdout, plan.stderr).contains("not yet enforced"),
-        "{plan}"
+        project.json(&["execution", "list"]).completes().value()["items"] == serde_json::json!([])
     );
+    let granted = project.flexcore(&["run", "pipeline.yaml", "--grant"]).completes();
+    assert!(granted.stderr.contains("granted, in"), "{granted}");
+    assert!(project.read(".flexcore/grants.toml").ends_with(lines));
+    // It counts from now on.
     project.flexcore(&["run", "pipeline.yaml"]).completes();
+    let plan = project.flexcore(&["plan", "pipeline.yaml"]).completes();
+    assert!(plan.stdout.contains("granted: network tcp://db:5432"), "{plan}");
 }
 
 #[test]

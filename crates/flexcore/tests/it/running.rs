@@ -40,7 +40,7 @@ fn interrupted() -> Project {
 #[test]
 fn a_pipeline_runs_by_its_file_and_by_its_name() {
     let project = Project::new();
-    project.write("flexcore.yaml", "pipelines: [pipelines/**/*.yaml]\n");
+    project.write("flexcore.yaml", "pipelines: [pipelines/**/*.yaml]\nwritable: ['.']\n");
     project.write("pipelines/deep/chain.yaml", CHAIN);
     project.flexcore(&["run", "chain"]).completes();
     project.flexcore(&["run", "pipelines/deep/chain.yaml"]).completes();
@@ -69,7 +69,7 @@ fn a_changed_definition_is_a_new_version_and_a_comment_is_not() {
 #[test]
 fn a_pipeline_runs_from_any_folder_of_its_project() {
     let project = Project::new();
-    project.write("flexcore.yaml", "pipelines: [pipelines/*.yaml]\n");
+    project.write("flexcore.yaml", "pipelines: [pipelines/*.yaml]\nwritable: ['.']\n");
     project.write("pipelines/chain.yaml", CHAIN);
     let mut command = project.command(&["run", "chain.yaml"]);
     let output = command.current_dir(project.path("pipelines")).output().expect("it starts");
@@ -132,7 +132,7 @@ fn an_environment_changes_settings_and_a_wrong_one_is_refused() {
     );
     project.write(
         "flexcore.yaml",
-        "environments:\n  dev: {}\n  prod: { pipelines: { p: { steps: { show: { env: { LEVEL: high } } } } } }\n",
+        "writable: ['.']\nenvironments:\n  dev: {}\n  prod: { pipelines: { p: { steps: { show: { env: { LEVEL: high } } } } } }\n",
     );
     project.flexcore(&["run", "pipeline.yaml", "--environment", "prod"]).completes();
     assert_eq!(project.read("seen"), "prod high\n");
@@ -267,7 +267,7 @@ fn a_variable_of_dot_env_is_read_and_does_not_override() {
     let mut project = Project::with(
         "pipeline: p\nsteps:\n  - { id: show, env: { A: null, B: null }, command: { run: 'echo $A $B > seen' } }\n",
     );
-    project.write("flexcore.yaml", "project: p\n");
+    project.write("flexcore.yaml", "project: p\nwritable: ['.']\n");
     project.write(".env", "A=of-file\nB=of-file\n");
     project.set("B", "of-host");
     project.flexcore(&["run", "pipeline.yaml"]).completes();

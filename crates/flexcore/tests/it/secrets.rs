@@ -130,7 +130,7 @@ fn secrets_come_from_files_where_the_project_says_so() {
     let project = Project::with(
         "pipeline: p\nsteps:\n  - { id: a, env: { X: \"{{ secret('TOKEN') }}\" }, command: { run: 'echo ${#X} > length' } }\n",
     );
-    project.write("flexcore.yaml", "secrets: [{ file: keys }]\n");
+    project.write("flexcore.yaml", "secrets: [{ file: keys }]\nwritable: ['.']\n");
     project.write("keys/TOKEN", format!("{VALUE}\n"));
     project.flexcore(&["run", "pipeline.yaml"]).completes();
     assert_eq!(project.read("length"), format!("{}\n", VALUE.len()));

@@ -3,5 +3,6 @@
 
 mod bench;
 mod ending;
+mod jailed;
 mod output;
 mod running;

@@ -40,7 +40,7 @@ async fn the_shell_may_be_sh() {
 }
 
 #[tokio::test]
-async fn the_environment_is_the_steps_and_four_names_of_ours() {
+async fn the_environment_is_the_steps_and_six_names_of_ours() {
     let bench = Bench::new().await;
     output(bench.run(argv(&["env"])).await);
     let mut seen = bench.log.of(LogSource::Stdout);
@@ -54,7 +54,9 @@ async fn the_environment_is_the_steps_and_four_names_of_ours() {
             format!("FLEXCORE_OUTPUT={work}/output.json"),
             "FLEXCORE_STEP=load".to_owned(),
             format!("FLEXCORE_WORK={work}"),
+            format!("HOME={work}/home"),
             "PATH=/usr/bin:/bin".to_owned(),
+            format!("TMPDIR={work}/tmp"),
         ]
     );
 }

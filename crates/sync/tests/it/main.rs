@@ -7,6 +7,7 @@ mod cancelling;
 mod catalogs;
 mod confirming;
 mod failing;
+mod jailed;
 mod passing;
 mod private_files;
 mod stage;

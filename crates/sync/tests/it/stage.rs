@@ -16,7 +16,7 @@ use flexcore_domain::ExecutionId;
 use flexcore_ports::{
     AttemptLog, LogSource,
     attempt::{
-        AttemptContext, AttemptError, AttemptObserver, AttemptOutcome, AttemptRights,
+        AttemptContext, AttemptEnd, AttemptError, AttemptObserver, AttemptOutcome, AttemptRights,
         BookmarkRefused, PluginSettings, Progress, SyncRunner as _, SyncSettings, Unmatched,
     },
 };
@@ -94,6 +94,11 @@ impl Stage {
 
     /// Runs the attempt to its end; no process of it may be alive then, and no private file left.
     pub(crate) async fn run(&self) -> AttemptOutcome {
+        self.run_to_end().await.outcome
+    }
+
+    /// The same with everything that is known of the attempt.
+    pub(crate) async fn run_to_end(&self) -> AttemptEnd {
         let run = self.runner.run(
             self.context.clone(),
             self.settings.clone(),
@@ -107,7 +112,7 @@ impl Stage {
         }
         assert!(!self.context.work_folder.exists());
         assert_eq!(self.private_folders(), Vec::<PathBuf>::new());
-        end.outcome
+        end
     }
 
     pub(crate) async fn completed(&self) -> Value {

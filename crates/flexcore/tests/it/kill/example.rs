@@ -33,6 +33,7 @@ steps:
 ";
 
 const PROJECT: &str = "\
+writable: ['.']
 plugins:
   tap-orders:
     inherit: tap-csv

@@ -185,6 +185,7 @@ fn context(folder: &TempDir, log: Arc<Ears>) -> AttemptContext {
         // What the programs of a test note down lies beside them.
         rights: AttemptRights {
             writable: vec![folder.path().to_owned()],
+            hidden: vec![folder.path().join("memory")],
             ..AttemptRights::default()
         },
         log,

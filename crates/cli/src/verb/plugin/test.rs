@@ -19,6 +19,8 @@ use crate::{
 
 /// The code of a plugin that no project file and no connector has.
 const UNKNOWN_PLUGIN: &str = "FC0110";
+/// The code of a plugin that is not registered.
+const NOT_REGISTERED: &str = "FC0620";
 
 /// Arguments of `plugin test`.
 #[derive(Debug, Args)]
@@ -108,7 +110,8 @@ impl TestArguments {
     ) -> Result<bool, Failure> {
         let command = InitializePlugin { name: self.name.clone() };
         let started = session.command(place, command, "testing a plugin").await;
-        if started.as_ref().is_err_and(Failure::is_not_found) {
+        let is_unknown = |failure: &Failure| matches!(failure, Failure::Error { body, .. } if body.code == NOT_REGISTERED);
+        if started.as_ref().is_err_and(is_unknown) {
             let message = format!("`{}` is no tap of the project and not registered", self.name);
             return Err(Failure::new(Code::Step, message)
                 .hint("`flexcore plugin list` shows what there is"));

@@ -24,10 +24,10 @@ impl HandleCommand<PruneStore> for Services {
         // What ended since must not look as if it ran.
         self.up_to_date(View::Executions).await?;
         // Logs go first: as long as an execution is in the views, they tell whether it has ended.
-        let logs = match command.logs {
-            true => Some(self.prune_logs(before, command.dry_run).await?),
-            false => None,
-        };
+        let mut logs = None;
+        if command.logs {
+            logs = Some(self.prune_logs(before, command.dry_run).await?);
+        }
         let views = &self.ports.views;
         let executions = if command.dry_run {
             views.count_executions_before(before).await?
@@ -47,16 +47,14 @@ impl Services {
     ) -> Result<LogsPruned, UseCaseError> {
         let mut pruned = LogsPruned { executions: 0, bytes: 0 };
         let logs = &self.ports.logs;
-        for execution in logs.executions().await.map_err(refused)? {
+        for execution in logs.executions().await.map_err(|error| refused(&error))? {
             if !self.is_over(execution, before).await? {
                 continue;
             }
-            let bytes = match dry_run {
-                true => logs.size(execution).await,
-                false => logs.remove(execution).await,
-            };
+            let bytes =
+                if dry_run { logs.size(execution).await } else { logs.remove(execution).await };
             pruned.executions += 1;
-            pruned.bytes += bytes.map_err(refused)?;
+            pruned.bytes += bytes.map_err(|error| refused(&error))?;
         }
         Ok(pruned)
     }
@@ -79,7 +77,7 @@ impl Services {
     }
 }
 
-fn refused(error: StorageError) -> UseCaseError {
+fn refused(error: &StorageError) -> UseCaseError {
     UseCaseError::Refused {
         message: error.to_string(),
         hint: Some("nothing went from the views yet; when it is mended, prune again".to_owned()),

@@ -117,7 +117,7 @@ impl PostgresViewStore {
         &self,
         transaction: &InTransaction,
         generation: i32,
-        projections: &Vec<String>,
+        projections: &[String],
     ) -> Result<Option<Vec<Row>>, Error> {
         // In order, so that two who want the same ones wait for each other in one direction only.
         let insert = "INSERT INTO flexcore.view_#_projection (name, position, hash, epoch) \
@@ -131,7 +131,7 @@ impl PostgresViewStore {
         let pointer = transaction.prepare_cached(GENERATION).await?;
         let begin = "BEGIN; SET LOCAL synchronous_commit = off; \
                      SELECT pg_advisory_xact_lock_shared(7021438)";
-        let names = [projections as &(dyn ToSql + Sync)];
+        let names = [&projections as &(dyn ToSql + Sync)];
         // Sent at once; the server carries them out in this order.
         let (locked, present, inserted, rows) = tokio::join!(
             transaction.batch_execute(begin),

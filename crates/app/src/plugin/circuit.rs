@@ -12,7 +12,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// So many faults in [`WINDOW`] open the circuit.
 const FAULTS: usize = 5;
 /// How long a fault counts.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// How long an open circuit lets nobody through.
 const OPEN: Duration = Duration::from_secs(30);
 /// So many openings without a single good call in between are a crash loop.

@@ -213,9 +213,9 @@ impl Services {
         let ports = &self.plugins()?.ports;
         let grants = ports.grants.grants().map_err(|error| refused(error.code, error.message))?;
         let subject = found.subject(asker);
-        let asked = found.asked(&grants, &subject, asker);
+        let wanted = found.asked(&grants, &subject, asker);
         let requests =
-            Requests { manifest: Some((&asked, &found.manifest.limits)), step: asker.request };
+            Requests { manifest: Some((&wanted, &found.manifest.limits)), step: asker.request };
         let mut effective = effective(requests, &grants, &subject);
         let root = ports.project_root.to_string_lossy();
         effective.capabilities = effective.capabilities.in_project(&root).map_err(|error| {
@@ -294,8 +294,8 @@ mod tests {
         let request = request.map(|request| (request, &limits));
         let asker = Asker { step: Some(("p", "s")), request };
         let subject = found.subject(asker);
-        let asked = found.asked(&grants, &subject, asker);
-        let manifest = Some((&asked, &found.manifest.limits));
+        let wanted = found.asked(&grants, &subject, asker);
+        let manifest = Some((&wanted, &found.manifest.limits));
         effective(Requests { manifest, step: asker.request }, &grants, &subject)
     }
 

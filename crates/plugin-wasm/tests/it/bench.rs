@@ -200,9 +200,9 @@ pub(crate) fn component(fields: &str, execute: &str) -> Vec<u8> {
     let package = resolve.push_source("plugin.wit", flexcore_plugin_protocol::PLUGIN_WIT).unwrap();
     let world = resolve.select_world(&[package], Some("plugin")).unwrap();
     let encoding = wit_component::StringEncoding::UTF8;
-    wit_component::embed_component_metadata(&mut module, &resolve, world, encoding).unwrap();
-    let encoder = wit_component::ComponentEncoder::default().validate(true);
-    encoder.module(&module).unwrap().encode().unwrap()
+    wit_component::embed_component_metadata(&mut module, &resolve, world, encoding, false).unwrap();
+    let mut encoder = wit_component::ComponentEncoder::default();
+    encoder.validate(true).module(&module).unwrap().encode().unwrap()
 }
 
 /// Answers what it was given.

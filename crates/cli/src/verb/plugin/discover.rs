@@ -129,7 +129,7 @@ fn text(reports: &[OfferedReport], style: Style) -> String {
                 report.registered.clone().unwrap_or_else(|| "no".to_owned()),
                 report.folder.clone(),
             ]),
-        };
+        }
     }
     let found = table.text(style);
     if problems.is_empty() { found } else { format!("{found}\n{}", problems.trim_end()) + "\n" }

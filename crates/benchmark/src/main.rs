@@ -46,6 +46,13 @@ fn main() -> anyhow::Result<ExitCode> {
     if arguments.next_if_eq(pump::DISCARD).is_some() {
         return pump::discard(arguments).map(|()| ExitCode::SUCCESS);
     }
+    if arguments.next_if_eq(plugins::process::PLUGIN).is_some() {
+        return Ok(plugins::process::serve_plugin());
+    }
+    if arguments.next_if_eq(plugins::process::SERVER).is_some() {
+        let socket = arguments.next().context("the path of a socket")?;
+        return plugins::process::serve_bare(socket.into());
+    }
     let only: Vec<String> = arguments.filter(|word| !word.is_empty()).collect();
     let groups = group::chosen(&only)?;
     let folder = target_folder().join("benchmark");

@@ -3,6 +3,7 @@
 //! A part: a file in `plugins/` with a `pub(super) fn run(work: &Path) -> anyhow::Result<Vec<Measure>>`,
 //! and its line in [`PARTS`].
 
+pub(crate) mod process;
 mod spawn;
 mod sync;
 
@@ -13,7 +14,7 @@ use crate::measure::Measure;
 /// Takes some of the measurements, with a folder to work in.
 type Part = fn(&Path) -> anyhow::Result<Vec<Measure>>;
 
-const PARTS: &[Part] = &[spawn::run, sync::run];
+const PARTS: &[Part] = &[spawn::run, sync::run, process::run];
 
 /// Takes the measurements of the group.
 pub(crate) fn run(work: &Path) -> anyhow::Result<Vec<Measure>> {

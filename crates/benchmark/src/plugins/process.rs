@@ -65,7 +65,7 @@ async fn round_trips(bench: &Bench) -> anyhow::Result<Vec<Measure>> {
             bare_times.push(bare.call(&text).await?);
         }
         for _ in 0..CALLS {
-            let call = bench.call("", json!({ "text": text }));
+            let call = call("", json!({ "text": text }));
             let began = Instant::now();
             bench.execute(&plugin, call).await?;
             times.push(began.elapsed());
@@ -112,7 +112,7 @@ async fn cold_start(
         bench.host.release(&plugin.digest).await;
         let input = if name == "Go plugin" { json!([{"name": "Ada"}]) } else { json!({}) };
         let began = Instant::now();
-        bench.execute(plugin, bench.call("", input)).await?;
+        bench.execute(plugin, call("", input)).await?;
         times.push(began.elapsed());
     }
     let spread = Spread::of(times, 1e3);
@@ -127,7 +127,7 @@ async fn together(bench: &Bench) -> anyhow::Result<Measure> {
     let began = Instant::now();
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..TOGETHER {
-        let call = bench.call("second", json!({}));
+        let call = call("second", json!({}));
         let (host, plugin, log) = (Arc::clone(&bench.host), plugin.clone(), Arc::clone(&bench.log));
         calls.spawn(async move {
             let cancel = CancellationToken::new();
@@ -194,26 +194,26 @@ impl Bench {
         Ok(plugin("go-greeter", "[\"go-greeter\"]", 1, Some(folder)))
     }
 
-    fn call(&self, operation: &str, input: Value) -> PluginCall {
-        PluginCall {
-            id: "ex_1/step/1".to_owned(),
-            idempotency_key: "ex_1/step".to_owned(),
-            attempt: 1,
-            operation: operation.to_owned(),
-            config: json!({}),
-            input,
-            state: None,
-            secrets: Vec::new(),
-            timeout: Some(Duration::from_mins(1)),
-        }
-    }
-
     async fn execute(&self, plugin: &CallablePlugin, call: PluginCall) -> anyhow::Result<()> {
         let cancel = CancellationToken::new();
         let end = self.host.execute(plugin, call, Arc::clone(&self.log), cancel).await;
         let output = end.outcome.map_err(|error| anyhow!("{error:?}"))?;
         ensure!(output.result.is_some() || !output.records.is_empty(), "there is an answer");
         Ok(())
+    }
+}
+
+fn call(operation: &str, input: Value) -> PluginCall {
+    PluginCall {
+        id: "ex_1/step/1".to_owned(),
+        idempotency_key: "ex_1/step".to_owned(),
+        attempt: 1,
+        operation: operation.to_owned(),
+        config: json!({}),
+        input,
+        state: None,
+        secrets: Vec::new(),
+        timeout: Some(Duration::from_mins(1)),
     }
 }
 

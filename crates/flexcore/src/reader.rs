@@ -17,8 +17,8 @@ pub(crate) async fn open(host: &BinaryHost, place: &Place) -> Result<Reader, Hos
     } else {
         Services::reading(parts.ports)
     };
-    let ports = plugins::for_reading(&paths, place, host.executable(), &environment);
-    let services = Arc::new(services.with_plugins(ports));
+    let plugins = plugins::for_reading(&paths, place, host.executable(), &environment);
+    let services = Arc::new(services.with_plugins(plugins));
     let queries = QueryBus::new(Arc::clone(&services), Arc::new(Unobserved));
     Ok(Reader { services, queries })
 }

@@ -16,7 +16,7 @@ const PAGE: usize = 200;
 /// What comes with FlexCore is there without a store.
 pub(super) async fn list(session: &Session<'_>) -> Result<Exit, Failure> {
     let mut plugins: Vec<PluginReport> =
-        session.host.connectors().into_iter().map(connector).collect();
+        session.host.connectors().iter().map(connector).collect();
     let built_in = session.host.built_in_plugins();
     let known = registered(session).await?;
     let mut described: Vec<PluginReport> = known.iter().filter_map(report).collect();
@@ -39,7 +39,7 @@ pub(super) async fn list(session: &Session<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Completed)
 }
 
-fn connector(connector: ConnectorDescription) -> PluginReport {
+fn connector(connector: &ConnectorDescription) -> PluginReport {
     PluginReport {
         name: connector.name.to_owned(),
         kind: "connector".to_owned(),

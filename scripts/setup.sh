@@ -115,13 +115,14 @@ make_venv() {
 make_sdk_venv() {
   local python=$1 folder=$VENVS/flexcore-plugin stamp=$VENVS/flexcore-plugin/.sdk-from wanted copy
   make_venv "$python" flexcore-plugin python
-  wanted=$(find sdk/python -type f -not -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum)
+  wanted=$(find sdk/python/pyproject.toml sdk/python/src -type f -not -path '*.egg-info/*' -not -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum)
   if [[ $(cat "$stamp" 2>/dev/null || true) == "$wanted" ]]; then
     return
   fi
   say "installing sdk/python into $folder"
   copy=$(mktemp -d)                      # pip builds where the sources are
-  cp -R sdk/python "$copy/"
+  mkdir "$copy/python"
+  cp -R sdk/python/src sdk/python/pyproject.toml sdk/python/README.md "$copy/python/"
   "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
     --force-reinstall "$copy/python"
   rm -r "$copy"

@@ -17,8 +17,9 @@ use async_trait::async_trait;
 use flexcore_api::{CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView};
 use flexcore_app::{Discovery, ProjectRights, Sample};
 use flexcore_cli::{
-    ConformanceCheck, ConformanceOutcome, ConnectorDescription, DatabaseUrl, Exit, Host, HostError, HostErrorKind, Place, Reader,
-    StoreMigration, StoreStatus, Terminal, Transfer, TransferEnd, Writer, execute, parse,
+    ConformanceCheck, ConformanceOutcome, ConnectorDescription, DatabaseUrl, Exit, Host, HostError,
+    HostErrorKind, Place, Reader, ServeSettings, StoreMigration, StoreStatus, Terminal, Transfer,
+    TransferEnd, Writer, execute, parse,
 };
 use flexcore_plugin_protocol::Grants;
 use flexcore_ports::{
@@ -26,6 +27,7 @@ use flexcore_ports::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 /// An operator who grants nothing.
 struct NoGrants;
@@ -80,6 +82,15 @@ impl Host for StorelessHost {
             check("it ends", ConformanceOutcome::Failed, Some("it goes on\nand on")),
         ];
         Ok((false, checks))
+    }
+
+    async fn serve(
+        &self,
+        _: &Place,
+        _: ServeSettings,
+        _: CancellationToken,
+    ) -> Result<(), HostError> {
+        panic!("no test serves")
     }
 
     fn run_connector(&self, _: &str, arguments: Vec<OsString>) -> ExitCode {
@@ -416,7 +427,10 @@ async fn conformance_says_what_is_wrong_and_what_to_do() {
          mend it\nit does not conform: 1 failed\n"
     );
     let json = bench.run("plugin conformance . --output json").await.json();
-    assert_eq!((&json["conforms"], &json["checks"][1]["outcome"]), (&json!(false), &json!("failed")));
+    assert_eq!(
+        (&json["conforms"], &json["checks"][1]["outcome"]),
+        (&json!(false), &json!("failed"))
+    );
     let nothing = bench.run("plugin conformance elsewhere").await;
     assert!(nothing.messages.contains("no plugin.toml"), "{}", nothing.messages);
 }

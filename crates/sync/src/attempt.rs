@@ -24,7 +24,7 @@ use crate::{
     plugin::{Invocation, PluginName, Role, flags},
     program::{Exit, Program, Trail},
     pump::thread::{self, PumpOrder, PumpView},
-    workplace::Workplace,
+    workplace::{Workplace, surroundings},
 };
 
 /// SCHEMA lines that may wait for their observer before the pump does.
@@ -143,8 +143,8 @@ impl Attempt<'_> {
         trail: &mut Trail,
     ) -> Result<Program, PrepareError> {
         let private = self.workplace.private_folder(role)?;
-        let surroundings = self.workplace.surroundings(&self.context, &private, role.as_str());
-        match self.jailer.spawn(&surroundings, request).await {
+        let around = surroundings(&self.context, &private, role.as_str());
+        match self.jailer.spawn(&around, request).await {
             Ok(housed) => Ok(Program::new(housed, trail)),
             Err(source) => Err(self.not_started(role, source)),
         }

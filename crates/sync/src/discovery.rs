@@ -12,7 +12,7 @@ use crate::{
     failure::{Evidence, PrepareError, Witness},
     plugin::{Invocation, PluginName, Role, flags},
     program::{Exit, Program, Trail},
-    workplace::Workplace,
+    workplace::{Workplace, surroundings},
 };
 
 /// No catalog is larger: databases with tens of thousands of tables stay below.
@@ -55,8 +55,8 @@ pub(crate) async fn discover(
     let invocation =
         Invocation { context, settings: tap, process: "discover", arguments, stdin: Stdin::Null };
     let private = workplace.private_folder(Role::Tap)?;
-    let surroundings = workplace.surroundings(context, &private, "discover");
-    let housed = jailer.spawn(&surroundings, invocation.request(None)).await;
+    let around = surroundings(context, &private, "discover");
+    let housed = jailer.spawn(&around, invocation.request(None)).await;
     let housed = housed.map_err(|source| PrepareError::Spawn { plugin: plugin.clone(), source })?;
     let Program { process, stdout, stderr, held, .. } = Program::new(housed, trail);
     let (output, said, cancelled) = tokio::join!(

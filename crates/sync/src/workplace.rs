@@ -70,25 +70,6 @@ impl Workplace {
         self.private.path().join(role.as_str()).join(CONFIG)
     }
 
-    /// What a plugin sees and may do. Its work folder is the attempt's, its private files are its
-    /// own.
-    pub(crate) fn surroundings<'a>(
-        &'a self,
-        context: &'a AttemptContext,
-        private: &'a Path,
-        part: &'a str,
-    ) -> Surroundings<'a> {
-        Surroundings {
-            effective: &context.rights.effective,
-            project: &context.project_root,
-            writable: &context.rights.writable,
-            hidden: &context.rights.hidden,
-            work: &context.work_folder,
-            private: Some(private),
-            part,
-        }
-    }
-
     /// The folder of one plugin's private files.
     pub(crate) fn private_folder(&self, role: Role) -> Result<PathBuf, PrepareError> {
         let folder = self.private.folder(role.as_str());
@@ -122,5 +103,22 @@ impl Drop for WorkFolder {
         if let Err(error) = fs::remove_dir_all(&self.0) {
             tracing::warn!(folder = %self.0.display(), %error, "a work folder stays behind");
         }
+    }
+}
+
+/// What a plugin sees and may do. Its work folder is the attempt's, its private files are its own.
+pub(crate) fn surroundings<'a>(
+    context: &'a AttemptContext,
+    private: &'a Path,
+    part: &'a str,
+) -> Surroundings<'a> {
+    Surroundings {
+        effective: &context.rights.effective,
+        project: &context.project_root,
+        writable: &context.rights.writable,
+        hidden: &context.rights.hidden,
+        work: &context.work_folder,
+        private: Some(private),
+        part,
     }
 }

@@ -61,7 +61,7 @@ fn no_network(step: &StepId, effective: &Effective) -> String {
     let network = effective.capabilities.iter();
     let granted: Vec<String> = network
         .filter(|one| one.kind() == CapabilityKind::Network)
-        .filter_map(|one| one.target())
+        .filter_map(flexcore_plugin_protocol::Capability::target)
         .collect();
     let ask = "`capabilities: { network: [\"tcp://HOST:PORT\"] }`";
     if granted.is_empty() {

@@ -193,7 +193,7 @@ fn search_path(request: &SpawnRequest) -> impl Iterator<Item = PathBuf> {
 fn interpreter_of(file: &Path, request: &SpawnRequest) -> Option<PathBuf> {
     let line = first_line(file).ok()?;
     let words = line.strip_prefix(b"#!")?;
-    let mut words = words.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+    let mut words = words.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let interpreter = PathBuf::from(OsStr::from_bytes(words.next()?));
     if interpreter.file_name() != Some(OsStr::new("env")) {
         return Some(interpreter);

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Command, Query, StepSandboxView, Written};
+use crate::{Command, Query, Route, StepSandboxView, Written};
 
 /// Asks for one execution of a pipeline's newest version.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +45,8 @@ impl Command for ExecutePipeline {
     type Reply = ExecutionAccepted;
     const NAME: &'static str = "ExecutePipeline";
     const PERMISSION: &'static str = "pipeline.execute";
+    const ROUTE: Option<Route> =
+        Some(Route::post("pipelines/{pipeline}/executions").replying(202).keyed_by("run_key"));
 
     fn idempotency_key(&self) -> Option<&str> {
         self.run_key.as_deref()
@@ -80,6 +82,7 @@ impl Command for CancelExecution {
     type Reply = Written;
     const NAME: &'static str = "CancelExecution";
     const PERMISSION: &'static str = "execution.cancel";
+    const ROUTE: Option<Route> = Some(Route::post("executions/{execution}/cancel"));
 }
 
 /// Runs again what did not complete in an execution that failed or was cancelled.
@@ -95,6 +98,7 @@ impl Command for RetryExecution {
     type Reply = Written;
     const NAME: &'static str = "RetryExecution";
     const PERMISSION: &'static str = "execution.retry";
+    const ROUTE: Option<Route> = Some(Route::post("executions/{execution}/retry").replying(202));
 }
 
 /// Shows one execution.
@@ -110,6 +114,7 @@ impl Query for GetExecution {
     type Reply = ExecutionView;
     const NAME: &'static str = "GetExecution";
     const PERMISSION: &'static str = "execution.read";
+    const ROUTE: Option<Route> = Some(Route::get("executions/{execution}"));
 }
 
 /// One execution, folded from its events.
@@ -203,7 +208,7 @@ pub struct TimelineEntry {
 }
 
 /// Lists executions, newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListExecutions {
     /// Only executions of this pipeline
@@ -221,10 +226,17 @@ pub struct ListExecutions {
     pub after: Option<String>,
 }
 
+impl Default for ListExecutions {
+    fn default() -> Self {
+        Self { pipeline: None, statuses: vec![], limit: 20, after: None }
+    }
+}
+
 impl Query for ListExecutions {
     type Reply = ExecutionPage;
     const NAME: &'static str = "ListExecutions";
     const PERMISSION: &'static str = "execution.read";
+    const ROUTE: Option<Route> = Some(Route::get("executions"));
 }
 
 /// A page of executions.

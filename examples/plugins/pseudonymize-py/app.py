@@ -6,6 +6,7 @@ Settings: `fields`, the names of the fields, and `key`, the name of the secret t
 import hashlib
 import hmac
 import json
+import warnings  # noqa: F401  (`hmac` imports it when it is first used, and then there is no library to import from)
 
 import wit_world
 from componentize_py_types import Err

@@ -21,8 +21,8 @@ pub(super) fn said(kind: FailureKind, message: impl Into<String>) -> Error {
 
 /// The most that a guest hands over in one go.
 pub(super) fn most_in_one_go(bounds: &Bounds) -> usize {
-    // Lists of many small things cost more than their bytes.
-    let most = bounds.output.saturating_mul(2).saturating_add(2 * MAX_BODY as u64);
+    // Requests have as much, and lists of many small things cost more than their bytes.
+    let most = bounds.output.saturating_add(2 * MAX_BODY as u64);
     usize::try_from(most).unwrap_or(usize::MAX)
 }
 

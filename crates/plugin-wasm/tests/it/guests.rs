@@ -17,10 +17,18 @@ fn guest(name: &str) -> Vec<u8> {
     fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; run `make setup`", file.display()))
 }
 
+/// A host whose compiled code is kept from one run of the tests to the next: compiling an interpreter
+/// takes long.
+async fn bench(place: Place, wanted: Wanted) -> Bench {
+    let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.cache/guests/compiled");
+    fs::create_dir_all(&kept).unwrap();
+    Bench::with(place, wanted, |options| options.state_folder = kept.canonicalize().unwrap()).await
+}
+
 #[tokio::test]
 async fn a_module_in_c_counts_letters() {
     for place in Place::BOTH {
-        let bench = Bench::new(place, Wanted::of("wasm-extism", "letters", guest("letters"))).await;
+        let bench = bench(place, Wanted::of("wasm-extism", "letters", guest("letters"))).await;
         bench.host.initialize(&bench.plugin).await.unwrap();
         let output = bench.call(nothing(), json!("Hello World")).await.outcome.unwrap();
         assert_eq!(output.result, Some(json!({"letters": 10, "vowels": 3})));
@@ -33,8 +41,7 @@ async fn a_module_in_c_counts_letters() {
 
 #[tokio::test]
 async fn a_component_in_javascript_gives_titles() {
-    let bench =
-        Bench::new(Place::Worker, Wanted::of("wasm-component", "titles", guest("titles"))).await;
+    let bench = bench(Place::Worker, Wanted::of("wasm-component", "titles", guest("titles"))).await;
     bench.host.initialize(&bench.plugin).await.unwrap();
     let config = json!({"template": "{first} {last}"});
     let records = json!([{"first": "Ada", "last": "Lovelace"}]);
@@ -52,7 +59,7 @@ async fn a_component_in_javascript_gives_titles() {
 async fn a_component_in_python_hides_values() {
     let wanted = Wanted::of("wasm-component", "pseudonymize", guest("pseudonymize"))
         .may(CapabilityKind::Secrets, "pseudonym_key");
-    let bench = Bench::new(Place::Worker, wanted).await;
+    let bench = bench(Place::Worker, wanted).await;
     bench.host.initialize(&bench.plugin).await.unwrap();
     let config = json!({"fields": ["email"], "key": "pseudonym_key"});
     let records = json!([{"n": 1, "email": "a@b"}, {"n": 2, "email": "a@b"}, {"n": 3}]);
@@ -62,7 +69,7 @@ async fn a_component_in_python_hides_values() {
         let call =
             PluginCall { state, secrets: secrets.clone(), ..call(config.clone(), records.clone()) };
         let end = bench.carry_out(call).await;
-        let output = end.outcome.unwrap();
+        let output = end.outcome.unwrap_or_else(|error| panic!("{error}: {:?}", bench.lines()));
         let [(stream, values)] = &output.records[..] else { panic!("one data stream") };
         assert_eq!((stream.as_str(), values.len()), ("input", 3));
         assert_eq!(values[0]["email"], values[1]["email"]);

@@ -140,7 +140,7 @@ async fn watch(
     // The tree is gone, so both pipes end.
     let _ = stdout.await;
     let tail = stderr.await.unwrap_or_default();
-    let uses = containment.uses(&exit.network);
+    let uses = containment.all_uses(&exit);
     let outcome = if ended {
         let output = output_after(exit.status, settings, context).await;
         outcome(settings, &exit, containment.limits().memory_bytes, output, tail)

@@ -55,7 +55,7 @@ impl Held {
     pub(crate) async fn finish(self, trail: &mut Trail) -> Exit {
         let Self { jailed, containment } = self;
         let exit = jailed.wait().await;
-        for used in containment.uses(&exit.network) {
+        for used in containment.all_uses(&exit) {
             trail.add(used);
         }
         let memory_ran_out = exit.out_of_memory.then(|| containment.limits().memory_bytes);

@@ -25,5 +25,6 @@ mod retention;
 mod running;
 mod sandbox;
 mod secrets;
+mod serve;
 mod steps;
 mod third_party;

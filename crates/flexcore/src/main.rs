@@ -1,8 +1,8 @@
 //! The one binary: configuration, wiring and lifecycle.
 //!
 //! Several programs in one file, told apart by their first arguments: the launcher (see `sandbox`), a
-//! native connector (`plugin run NAME --`), a plugin of FlexCore's own (`plugin-serve NAME`), and
-//! everything else, the command line. Adapters are
+//! native connector (`plugin run NAME --`), a plugin of FlexCore's own (`plugin-serve NAME`), a
+//! worker for WebAssembly (`wasm-worker`), and everything else, the command line. Adapters are
 //! named here and nowhere else.
 
 mod checkpoints;
@@ -32,6 +32,9 @@ use host::BinaryHost;
 
 fn main() -> ExitCode {
     if let Some(code) = flexcore_sandbox::run_if_launcher(std::env::args_os()) {
+        return code;
+    }
+    if let Some(code) = flexcore_plugin_wasm::run_if_worker(std::env::args_os()) {
         return code;
     }
     let arguments: Vec<OsString> = std::env::args_os().collect();

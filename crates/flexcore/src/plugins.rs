@@ -11,7 +11,8 @@ use flexcore_app::{BuiltInPlugin, PluginBounds, PluginPorts, RequestContext, Ser
 use flexcore_cli::Place;
 use flexcore_plugin_http::{HttpHost, HttpOptions};
 use flexcore_plugin_process::{ProcessHost, ProcessOptions};
-use flexcore_plugin_protocol::{Manifest, PluginKind};
+use flexcore_plugin_protocol::{ContentDigest, Manifest, PluginKind};
+use flexcore_plugin_wasm::{WasmHost, WasmOptions};
 use flexcore_ports::{Ids as _, PluginHost, PluginStore, Secrets};
 use flexcore_sandbox::{Jailer, SandboxPolicy};
 use tokio::task::JoinHandle;
@@ -22,6 +23,9 @@ use crate::{clock::RandomIds, grants::GrantsFile, paths::StatePaths, plugin_file
 /// A file with authorities that services may be vouched for by, besides those of the system.
 const HTTP_AUTHORITIES: &str = "FLEXCORE_HTTP_AUTHORITIES";
 
+/// The digests of plugins that may run as WebAssembly in this very process, if they ask for it.
+const WASM_IN_PROCESS: &str = "FLEXCORE_WASM_IN_PROCESS";
+
 /// The hidden verb by which this program serves one of its own plugins.
 pub(crate) const SERVE: &str = "plugin-serve";
 
@@ -29,6 +33,7 @@ pub(crate) const SERVE: &str = "plugin-serve";
 pub(crate) struct Plugins {
     pub(crate) ports: PluginPorts,
     processes: Arc<ProcessHost>,
+    modules: Arc<WasmHost>,
     run_folder: RunFolder,
     watch: Option<JoinHandle<()>>,
 }
@@ -56,12 +61,16 @@ impl Plugins {
         let tools = plugin_files::python_tools(files, setting.environment, holding, None);
         let packages = plugin_files::store(setting.paths, setting.environment).with_python(tools);
         let packages: Arc<dyn PluginStore> = Arc::new(packages);
+        let modules = wasm_options(&setting, &run_folder);
+        let modules = Arc::new(WasmHost::new(Arc::clone(&setting.jailer), modules));
         let processes = Arc::new(ProcessHost::new(setting.jailer, options));
         let mut http = HttpOptions::new(setting.secrets);
         http.authorities = setting.environment.get(HTTP_AUTHORITIES).map(PathBuf::from);
         let services = HttpHost::new(http);
-        let hosts: [(PluginKind, Arc<dyn PluginHost>); 2] = [
+        let hosts: [(PluginKind, Arc<dyn PluginHost>); 4] = [
             (PluginKind::Process, Arc::clone(&processes) as Arc<dyn PluginHost>),
+            (PluginKind::WasmComponent, Arc::clone(&modules) as Arc<dyn PluginHost>),
+            (PluginKind::WasmExtism, Arc::clone(&modules) as Arc<dyn PluginHost>),
             (PluginKind::Http, Arc::new(services)),
         ];
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -73,7 +82,7 @@ impl Plugins {
             project_root: setting.place.project.root.clone(),
             bounds: PluginBounds::of_processors(processors),
         };
-        Ok(Self { ports, processes, run_folder, watch: None })
+        Ok(Self { ports, processes, modules, run_folder, watch: None })
     }
 
     /// Looks after what is started, until the end.
@@ -86,7 +95,7 @@ impl Plugins {
 
     /// Ends every process. No call is running any more.
     pub(crate) async fn close(self) {
-        let Self { ports, processes, run_folder, watch } = self;
+        let Self { ports, processes, modules, run_folder, watch } = self;
         drop(ports);
         if let Some(watch) = watch {
             watch.abort();
@@ -94,6 +103,7 @@ impl Plugins {
             let _ = watch.await;
         }
         processes.close().await;
+        modules.close().await;
         drop(run_folder);
     }
 }
@@ -132,6 +142,19 @@ pub(crate) fn built_in(executable: &Path) -> Vec<BuiltInPlugin> {
         Some(BuiltInPlugin { manifest, manifest_text, config_schema, folder })
     };
     flexcore_processors::names().iter().filter_map(one).collect()
+}
+
+/// How WebAssembly is run: in workers, but for plugins that the operator trusts by their digest.
+fn wasm_options(setting: &PluginSetting<'_>, run_folder: &RunFolder) -> WasmOptions {
+    let mut options = WasmOptions::new(setting.paths.folder(), setting.executable);
+    options.run_folder = run_folder.0.join("wasm");
+    options.policy = setting.policy.clone();
+    options.hidden = sandbox::hidden_folders(setting.place);
+    options.environment = variables(setting.environment);
+    let trusted = setting.environment.get(WASM_IN_PROCESS).map(String::as_str);
+    let digests = trusted.unwrap_or_default().split([',', ' ']);
+    options.in_process = digests.filter_map(ContentDigest::parse).collect();
+    options
 }
 
 /// What a plugin may be granted of the environment.

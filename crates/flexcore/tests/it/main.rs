@@ -17,6 +17,7 @@ mod log;
 mod mounts;
 mod plugin_install;
 mod plugins;
+mod plugins_example;
 mod postgres;
 mod project;
 mod random;

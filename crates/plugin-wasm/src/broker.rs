@@ -48,13 +48,13 @@ impl Broker {
     /// What was used, and what was tried in vain.
     pub(crate) fn uses(&self) -> Vec<CapabilityUse> {
         let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = |(key, count): (&(String, bool), &(u64, u64))| CapabilityUse {
+        let record = |(key, count): (&(String, bool), &(u64, u64))| CapabilityUse {
             capability: key.0.clone(),
             allowed: key.1,
             times: count.0,
             bytes: count.1,
         };
-        uses.iter().map(used).collect()
+        uses.iter().map(record).collect()
     }
 
     fn count(&self, capability: String, allowed: bool, bytes: u64) {

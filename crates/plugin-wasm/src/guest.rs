@@ -119,7 +119,7 @@ impl Guest {
         if let Some(remark) = call.log.remark() {
             call.services.log(Level::Warn, &remark);
         }
-        let outcome = answered.map_err(|error| outcome::explain(error, &call.bound, &bounds));
+        let outcome = answered.map_err(|error| outcome::explain(&error, &call.bound, &bounds));
         let outcome = outcome.and_then(|answer| within(answer, bounds.output));
         Finish { outcome, state: std::mem::take(&mut call.kept) }
     }

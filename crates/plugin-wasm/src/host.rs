@@ -199,7 +199,7 @@ impl PluginHost for WasmHost {
             cancel,
         };
         let (Finish { outcome, state }, isolation) = self.ask(plugin, asked, &broker).await;
-        let outcome = outcome.and_then(|answer| answer::output(answer, state, had_state));
+        let outcome = outcome.and_then(|answer| answer::output(answer, &state, had_state));
         PluginEnd { outcome: outcome.map_err(PluginError::from), isolation, uses: broker.uses() }
     }
 

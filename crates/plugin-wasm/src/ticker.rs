@@ -83,7 +83,7 @@ impl Shared {
         self.rests.store(true, Ordering::SeqCst);
         if self.running.load(Ordering::SeqCst) == 0 {
             // A minute, not for ever: the engine may go meanwhile.
-            let rested = self.wake.wait_timeout(held, Duration::from_secs(60));
+            let rested = self.wake.wait_timeout(held, Duration::from_mins(1));
             drop(rested);
         }
         self.rests.store(false, Ordering::SeqCst);

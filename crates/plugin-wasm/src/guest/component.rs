@@ -22,7 +22,6 @@ use crate::{
 
 mod convert;
 
-#[expect(clippy::pedantic, reason = "made from the world; its documentation is there")]
 mod bindings {
     wasmtime::component::bindgen!({
         path: "../plugin-protocol/wit",
@@ -115,7 +114,7 @@ async fn execute(
             last: index == last,
         };
         let answer = plugin.call_execute(&mut *store, &call).await?;
-        let part = payload_out(answer.map_err(failed)?);
+        let part = payload_out(answer.map_err(|failure| failed(&failure))?);
         size += part.size();
         if size as u64 > task.bounds.output {
             return Err(Error::new(outcome::Said(outcome::too_much(task.bounds.output))));
@@ -126,7 +125,7 @@ async fn execute(
 }
 
 /// What a plugin says went wrong.
-fn failed(failure: types::Failure) -> Error {
+fn failed(failure: &types::Failure) -> Error {
     let kind = match failure.class {
         types::FailureClass::Configuration => FailureKind::Configuration,
         types::FailureClass::Data => FailureKind::Data,

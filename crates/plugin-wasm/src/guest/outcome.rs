@@ -34,7 +34,7 @@ pub(super) fn too_much(most: u64) -> Failure {
     Failure::new(FailureKind::Answer, message)
 }
 
-pub(super) fn explain(error: Error, bound: &Bound, bounds: &Bounds) -> Failure {
+pub(super) fn explain(error: &Error, bound: &Bound, bounds: &Bounds) -> Failure {
     if let Some(Said(failure)) = error.downcast_ref::<Said>() {
         return failure.clone();
     }
@@ -52,7 +52,7 @@ pub(super) fn explain(error: Error, bound: &Bound, bounds: &Bounds) -> Failure {
         let message = format!(
             "it wanted more memory than {}, which is its limit `memory`; {}",
             ByteSize(bounds.memory),
-            first_lines(&error)
+            first_lines(error)
         );
         return Failure::new(FailureKind::Memory, message);
     }
@@ -61,9 +61,9 @@ pub(super) fn explain(error: Error, bound: &Bound, bounds: &Bounds) -> Failure {
         return too_much(bounds.output);
     }
     if trap.is_some() {
-        return Failure::new(FailureKind::Trap, format!("it trapped: {}", first_lines(&error)));
+        return Failure::new(FailureKind::Trap, format!("it trapped: {}", first_lines(error)));
     }
-    Failure::new(FailureKind::Answer, format!("it gave no answer: {}", first_lines(&error)))
+    Failure::new(FailureKind::Answer, format!("it gave no answer: {}", first_lines(error)))
 }
 
 /// The cause first, then where it happened, short enough for an event.

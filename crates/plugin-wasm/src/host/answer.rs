@@ -53,7 +53,7 @@ pub(super) fn schema(answer: Answer) -> Result<PluginSchema, Failure> {
 
 pub(super) fn output(
     answer: Answer,
-    state: State,
+    state: &State,
     had_state: bool,
 ) -> Result<PluginOutput, Failure> {
     let Answer::Output(payloads) = answer else { return Err(wrong("it gave no output")) };
@@ -117,7 +117,7 @@ mod tests {
             Payload::Records(vec![record("b", "{\"n\":1}"), record("a", "{\"n\":2}")]),
             Payload::Records(vec![record("b", "{\"n\":3}")]),
         ]);
-        let output = output(answer, State::new(), false).unwrap();
+        let output = output(answer, &State::new(), false).unwrap();
         let expected = vec![
             ("b".to_owned(), vec![json!({"n": 1}), json!({"n": 3})]),
             ("a".to_owned(), vec![json!({"n": 2})]),
@@ -129,7 +129,7 @@ mod tests {
     fn records_that_are_no_objects_are_refused() {
         for json in ["", "1", "[]", "{", "{} {}"] {
             let answer = Answer::Output(vec![Payload::Records(vec![record("a", json)])]);
-            let failure = output(answer, State::new(), false).unwrap_err();
+            let failure = output(answer, &State::new(), false).unwrap_err();
             assert_eq!(failure.kind, FailureKind::Answer, "{json}");
         }
     }

@@ -173,12 +173,11 @@ impl Guests {
         kind: PluginKind,
         counts_fuel: bool,
     ) -> Result<Entry, Failure> {
-        let cache = match self.cache.get() {
-            Some(cache) => cache,
-            None => {
-                let cache = Cache::open(&self.options.state_folder)?;
-                self.cache.get_or_init(|| cache)
-            }
+        let cache = if let Some(cache) = self.cache.get() {
+            cache
+        } else {
+            let cache = Cache::open(&self.options.state_folder)?;
+            self.cache.get_or_init(|| cache)
         };
         // The digest of the plugin says what each of its files holds.
         let program = plugin.manifest.entrypoint.first().map_or("", String::as_str);

@@ -33,16 +33,16 @@ pub(crate) async fn compile(
         .show(&options.executable, Access::ReadOnly);
     let fuel = if counts_fuel { "fuel" } else { "plain" };
     let arguments = [COMPILE, kind.as_str(), fuel];
-    let mut jailed = spawn(jailer, options, &containment, &arguments).await?;
-    let errors = listen_to_errors(&mut jailed);
+    let mut process = spawn(jailer, options, &containment, &arguments).await?;
+    let errors = listen_to_errors(&mut process);
     let length = u64::try_from(wasm.len()).unwrap_or(u64::MAX);
     let time = options.compile.time_for(length);
     let most = length.saturating_mul(GROWTH).saturating_add(1 << 20);
-    let exchanged = match pipes(&mut jailed) {
+    let exchanged = match pipes(&mut process) {
         Ok(pipes) => tokio::time::timeout(time, exchange(pipes, wasm, most)).await,
         Err(error) => Ok(Err(error)),
     };
-    let exit = jailed.kill().await;
+    let exit = process.kill().await;
     match exchanged {
         Err(_) => {
             let message = format!(

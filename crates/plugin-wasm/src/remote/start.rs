@@ -62,10 +62,10 @@ pub(crate) async fn start(
     kept: Kept,
 ) -> Result<Worker, Failure> {
     let containment = containment(options, plugin, &load)?;
-    let mut jailed = spawn(jailer, options, &containment, &[]).await?;
-    let isolation = containment.isolation(&jailed);
-    let (input, output) = pipes(&mut jailed).map_err(|error| no_worker(&error))?;
-    let errors = listen_to_errors(&mut jailed);
+    let mut process = spawn(jailer, options, &containment, &[]).await?;
+    let isolation = containment.isolation(&process);
+    let (input, output) = pipes(&mut process).map_err(|error| no_worker(&error))?;
+    let errors = listen_to_errors(&mut process);
     let (talk, kill) = (Arc::new(Talk::new(Outbox::new(input))), Arc::new(Notify::new()));
     tokio::spawn({
         let talk = Arc::clone(&talk);
@@ -79,10 +79,10 @@ pub(crate) async fn start(
         Err(Failure::new(FailureKind::Worker, message))
     });
     if let Err(failure) = loaded {
-        let exit = jailed.kill().await;
+        let exit = process.kill().await;
         return Err(with_reason(failure, &exit, &errors));
     }
-    tokio::spawn(look_after(jailed, Arc::clone(&talk), inbox, Arc::clone(&kill), errors, kept));
+    tokio::spawn(look_after(process, Arc::clone(&talk), inbox, Arc::clone(&kill), errors, kept));
     Ok(Worker {
         talk,
         kill,

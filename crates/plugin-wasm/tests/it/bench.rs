@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 /// The launcher's and the workers' program.
 const PROBE: &str = env!("CARGO_BIN_EXE_flexcore-plugin-wasm-probe");
 /// How long anything may take at most that is bound to happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Where guests run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,7 @@ pub(crate) fn call(config: Value, input: Value) -> PluginCall {
         input,
         state: None,
         secrets: Vec::new(),
-        timeout: Some(Duration::from_secs(60)),
+        timeout: Some(Duration::from_mins(1)),
     }
 }
 

@@ -1,6 +1,10 @@
 //! The host with real guests, most of them bad, in this process and in workers.
 
-#![expect(clippy::unwrap_used, reason = "a test whose stage cannot be set fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test whose stage cannot be set fails, and says which stage"
+)]
 
 mod bench;
 mod cache;

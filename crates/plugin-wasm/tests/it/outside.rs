@@ -96,21 +96,21 @@ async fn only_granted_addresses_are_reached_and_each_use_is_counted() {
             let end = bench.call(nothing(), json!(address)).await;
             (end.outcome.unwrap().result.unwrap(), end.uses)
         };
-        let used = |capability: String, allowed, bytes| CapabilityUse {
+        let once = |capability: String, allowed, bytes| CapabilityUse {
             capability,
             allowed,
             times: 1,
             bytes,
         };
 
-        let (answer, uses) = ask(format!("http://{granted}/")).await;
-        assert_eq!(answer, json!("hello"));
-        assert_eq!(uses, [used(format!("network tcp://{granted}"), true, 5)]);
+        let (said, uses) = ask(format!("http://{granted}/")).await;
+        assert_eq!(said, json!("hello"));
+        assert_eq!(uses, [once(format!("network tcp://{granted}"), true, 5)]);
 
-        let (answer, uses) = ask(format!("http://{other}/")).await;
+        let (said, uses) = ask(format!("http://{other}/")).await;
         assert_eq!(
-            (answer, uses),
-            (json!(DENIED), vec![used(format!("network tcp://{other}"), false, 0)])
+            (said, uses),
+            (json!(DENIED), vec![once(format!("network tcp://{other}"), false, 0)])
         );
 
         for (address, expected) in [

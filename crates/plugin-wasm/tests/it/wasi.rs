@@ -24,7 +24,7 @@ fn opens(path: &str, flags: u32, rights: u64) -> String {
         path.len()
     );
     let execute = format!(
-        r#"(local $error i32) (i32.store8 (i32.const 498) (i32.const 34)) (i32.store8 (i32.const 501) (i32.const 34)) {execute}"#
+        "(local $error i32) (i32.store8 (i32.const 498) (i32.const 34)) (i32.store8 (i32.const 501) (i32.const 34)) {execute}"
     );
     extism(&fields, &execute)
 }

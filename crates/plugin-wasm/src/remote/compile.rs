@@ -6,7 +6,7 @@ use flexcore_plugin_protocol::{Effective, PluginKind};
 use flexcore_sandbox::{Access, Containment, Jailer, Limits, Profile};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::start::{listen_to_errors, pipes, spawn, with_reason};
+use super::start::{end, listen_to_errors, pipes, spawn, with_reason};
 use crate::{
     WasmOptions,
     task::{Failure, FailureKind},
@@ -42,7 +42,10 @@ pub(crate) async fn compile(
         Ok(pipes) => tokio::time::timeout(time, exchange(pipes, wasm, most)).await,
         Err(error) => Ok(Err(error)),
     };
-    let exit = process.kill().await;
+    let exit = match exchanged {
+        Ok(_) => end(process, options.stop).await,
+        Err(_) => process.kill().await,
+    };
     match exchanged {
         Err(_) => {
             let message = format!(

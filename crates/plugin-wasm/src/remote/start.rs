@@ -21,6 +21,7 @@ use flexcore_sandbox::{
 use tokio::{
     net::unix::pipe,
     sync::{Notify, mpsc},
+    task::JoinHandle,
 };
 
 use super::{Worker, talk::Talk};
@@ -67,7 +68,7 @@ pub(crate) async fn start(
     let (input, output) = pipes(&mut process).map_err(|error| no_worker(&error))?;
     let errors = listen_to_errors(&mut process);
     let (talk, kill) = (Arc::new(Talk::new(Outbox::new(input))), Arc::new(Notify::new()));
-    tokio::spawn({
+    let pump = tokio::spawn({
         let talk = Arc::clone(&talk);
         async move { talk.pump().await }
     });
@@ -79,10 +80,16 @@ pub(crate) async fn start(
         Err(Failure::new(FailureKind::Worker, message))
     });
     if let Err(failure) = loaded {
-        let exit = process.kill().await;
+        // What it waits for is the end of its input.
+        pump.abort();
+        drop(talk);
+        let is_known = failure.kind != FailureKind::Worker;
+        let exit = if is_known { process.kill().await } else { end(process, options.stop).await };
         return Err(with_reason(failure, &exit, &errors));
     }
-    tokio::spawn(look_after(process, Arc::clone(&talk), inbox, Arc::clone(&kill), errors, kept));
+    let grace = options.stop;
+    let watched = Watched { talk: Arc::clone(&talk), kill: Arc::clone(&kill), errors, pump, grace };
+    tokio::spawn(look_after(process, inbox, watched, kept));
     Ok(Worker {
         talk,
         kill,
@@ -221,33 +228,46 @@ fn no_worker(error: &io::Error) -> Failure {
     Failure::new(FailureKind::Worker, message)
 }
 
-/// Waits for the end of a worker, and brings it about when its host wants it or it says what no
-/// worker says.
-async fn look_after(
-    jailed: Jailed,
+/// What is needed to look after a worker.
+struct Watched {
     talk: Arc<Talk>,
-    inbox: Inbox,
     kill: Arc<Notify>,
     errors: Errors,
-    kept: Kept,
-) {
+    /// Writes what waits for the worker.
+    pump: JoinHandle<io::Error>,
+    /// How long it may take to end once it has closed its output.
+    grace: Duration,
+}
+
+/// Waits for the end of a worker, and brings it about when its host wants it or it says what no
+/// worker says.
+async fn look_after(jailed: Jailed, inbox: Inbox, watched: Watched, kept: Kept) {
+    let Watched { talk, kill, errors, pump, grace } = watched;
     let mut said = Failure::new(FailureKind::Worker, "the process that runs it ended");
+    let mut has_closed = false;
     tokio::select! {
-        heard = talk.listen(inbox) => {
-            if let Err(error) = heard {
+        heard = talk.listen(inbox) => match heard {
+            Ok(()) => has_closed = true,
+            Err(error) => {
                 said.message = format!("the process that runs it was killed because of {error}");
             }
-        }
+        },
         () = kill.notified() => said.message = "the process that runs it was killed".to_owned(),
     }
     talk.closing(&said);
-    // Without its pipe it would end by itself, soon; a bad one would not.
-    let exit = match tokio::time::timeout(Duration::from_millis(50), jailed.process.wait()).await {
-        Ok(_) => jailed.wait().await,
-        Err(_) => jailed.kill().await,
-    };
+    pump.abort();
+    let exit = if has_closed { end(jailed, grace).await } else { jailed.kill().await };
     talk.close(with_reason(said, &exit, &errors));
     drop(kept);
+}
+
+/// Waits for a process that has closed its output to end by itself, so that it says how; one that
+/// does not is killed.
+pub(super) async fn end(jailed: Jailed, grace: Duration) -> JailExit {
+    match tokio::time::timeout(grace, jailed.process.wait()).await {
+        Ok(_) => jailed.wait().await,
+        Err(_) => jailed.kill().await,
+    }
 }
 
 pub(super) fn with_reason(failure: Failure, exit: &JailExit, errors: &Errors) -> Failure {

@@ -42,6 +42,9 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(code) = flexcore_sandbox::run_if_launcher(std::env::args_os()) {
         return Ok(code);
     }
+    if let Some(code) = flexcore_plugin_wasm::run_if_worker(std::env::args_os()) {
+        return Ok(code);
+    }
     let mut arguments = std::env::args().skip(1).peekable();
     if arguments.next_if_eq(pump::DISCARD).is_some() {
         return pump::discard(arguments).map(|()| ExitCode::SUCCESS);

@@ -6,6 +6,7 @@
 pub(crate) mod process;
 mod spawn;
 mod sync;
+mod wasm;
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use crate::measure::Measure;
 /// Takes some of the measurements, with a folder to work in.
 type Part = fn(&Path) -> anyhow::Result<Vec<Measure>>;
 
-const PARTS: &[Part] = &[spawn::run, sync::run, process::run];
+const PARTS: &[Part] = &[spawn::run, sync::run, process::run, wasm::run];
 
 /// Takes the measurements of the group.
 pub(crate) fn run(work: &Path) -> anyhow::Result<Vec<Measure>> {

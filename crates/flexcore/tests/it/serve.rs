@@ -164,7 +164,7 @@ fn a_client_that_comes_back_misses_nothing() {
     project.flexcore(&["run", "pipeline.yaml"]).ends_with(0);
     let all = project.events();
     let server = Served::start(&project, &[]);
-    let last = all.last().expect("events").type_name.clone();
+    let last = all.last().expect("events").kind.clone();
     let whole = server.live_until("events/live?after=0", &last);
     assert_eq!(whole.len(), all.len());
     let some = server.live_until("events/live?after=3", &last);

@@ -229,6 +229,18 @@ pub(super) fn plugins_of(definition: &PipelineDefinition) -> [Vec<String>; 3] {
     [taps, targets, called]
 }
 
+/// The plugins that the steps of one version of a pipeline call.
+pub(super) fn called_by_version<'a>(rows: &'a Rows, key: &str) -> impl Iterator<Item = &'a str> {
+    let version = match rows.note(key) {
+        Some(Note::Version(version)) => Some(version),
+        _ => None,
+    };
+    version
+        .into_iter()
+        .flat_map(|version| version.steps.values())
+        .filter_map(|step| step.plugin.as_deref())
+}
+
 /// The plugin that a step of an execution calls, if it is such a step.
 pub(super) fn called<'a>(rows: &'a Rows, id: ExecutionId, name: &StepId) -> Option<&'a str> {
     step(rows, execution(rows, id).ok()?, name)?.plugin.as_deref()

@@ -16,7 +16,7 @@ use super::{
     Projection, View,
     fact::{DomainEvent, Fact},
     known,
-    notes::{PipelineNote, SyncNote},
+    notes::{PipelineNote, SyncNote, version_key},
     rows::Rows,
 };
 
@@ -58,6 +58,12 @@ impl Projection for PluginInventory {
                     keys.extend(ends(&sync.tap, &sync.target).map(RowKey::Plugin));
                 }
                 keys.extend(known::called(rows, *id, step).map(called).map(RowKey::Plugin));
+            }
+            // Its steps may start in the same page, when nothing is known of it yet.
+            DomainEvent::Execution(_, ExecutionEvent::Created(order)) => {
+                let version = version_key(order.pipeline_id, order.version);
+                let plugins = known::called_by_version(rows, &version);
+                keys.extend(plugins.map(called).map(RowKey::Plugin));
             }
             DomainEvent::Plugin(name, _) => {
                 keys.insert(RowKey::Plugin(called(name.as_str())));

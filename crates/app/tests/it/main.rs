@@ -4,6 +4,7 @@
 
 mod crash;
 mod leases;
+mod plugin_steps;
 mod projections;
 mod replay;
 mod runs;

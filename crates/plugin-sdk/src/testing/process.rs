@@ -20,6 +20,7 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::{Child, Command},
+    task::JoinHandle,
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -67,6 +68,8 @@ pub(super) struct Process {
     folder: Folder,
     socket: PathBuf,
     stderr: Arc<Mutex<Vec<u8>>>,
+    /// Reads stderr to its end.
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -98,10 +101,9 @@ impl Process {
             .spawn()
             .map_err(|error| failed(format!("cannot start {}: {error}", program.as_ref())))?;
         let stderr = Arc::default();
-        if let Some(stream) = child.stderr.take() {
-            tokio::spawn(keep_end(stream, Arc::clone(&stderr)));
-        }
-        Ok(Self { child, folder, socket: PathBuf::new(), stderr })
+        let stream = child.stderr.take();
+        let reader = stream.map(|stream| tokio::spawn(keep_end(stream, Arc::clone(&stderr))));
+        Ok(Self { child, folder, socket: PathBuf::new(), stderr, reader })
     }
 
     /// Waits for the handshake and connects.
@@ -154,6 +156,10 @@ impl Process {
     /// The program ended by itself: what it said last is there once it is gone.
     async fn ended(&mut self, what: String) -> StartError {
         let status = tokio::time::timeout(Duration::from_secs(1), self.child.wait()).await;
+        if let Some(reader) = self.reader.take() {
+            // Something that it started may hold its stderr open.
+            let _ = tokio::time::timeout(Duration::from_secs(1), reader).await;
+        }
         match status {
             Ok(Ok(status)) => self.failed(format!("{what} ({status})")),
             _ => self.failed(what),

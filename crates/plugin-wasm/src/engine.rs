@@ -2,7 +2,7 @@
 
 use std::{
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use wasmtime::{
@@ -44,6 +44,8 @@ impl Runtime {
     /// An engine for so many guests at one time.
     pub(crate) fn new(calls: u32, counts_fuel: bool) -> Result<Self, Failure> {
         let mut config = config(counts_fuel);
+        // What runs here was compiled elsewhere.
+        config.enable_compiler(false);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(calls)));
         let engine = Engine::new(&config).map_err(|error| unusable(&error))?;
         let ticker = Ticker::start(&engine)
@@ -59,10 +61,16 @@ pub(crate) fn compiler(counts_fuel: bool) -> Result<Engine, Failure> {
 
 /// What compiled code must have in common with the engine that runs it.
 pub(crate) fn compatibility(counts_fuel: bool) -> Result<u64, Failure> {
+    // Making a compiler takes longer than starting a worker.
+    static KNOWN: [OnceLock<u64>; 2] = [const { OnceLock::new() }; 2];
+    let known = &KNOWN[usize::from(counts_fuel)];
+    if let Some(hash) = known.get() {
+        return Ok(*hash);
+    }
     // Keys of the standard library's hasher are constant when it is made this way.
     let mut hasher = std::hash::DefaultHasher::new();
     compiler(counts_fuel)?.precompile_compatibility_hash().hash(&mut hasher);
-    Ok(hasher.finish())
+    Ok(*known.get_or_init(|| hasher.finish()))
 }
 
 fn unusable(error: &dyn std::fmt::Display) -> Failure {

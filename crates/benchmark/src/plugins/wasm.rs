@@ -181,16 +181,20 @@ impl Bench {
         let mut times = Vec::with_capacity(count);
         let input = json!({ "text": "x".repeat(180) });
         for _ in 0..count {
-            let input = input.clone();
+            let call = Self::call(input.clone())?;
             let began = Instant::now();
-            self.execute(plugin, input).await?;
+            self.carry_out(plugin, call).await?;
             times.push(began.elapsed());
         }
         Ok(times)
     }
 
     async fn execute(&self, plugin: &CallablePlugin, input: Value) -> anyhow::Result<()> {
-        let call = PluginCall {
+        self.carry_out(plugin, Self::call(input)?).await
+    }
+
+    fn call(input: Value) -> anyhow::Result<PluginCall> {
+        Ok(PluginCall {
             id: "ex_1/step/1".to_owned(),
             idempotency_key: "ex_1/step".to_owned(),
             attempt: 1,
@@ -200,7 +204,10 @@ impl Bench {
             state: None,
             secrets: vec![(SecretName::parse("pseudonym_key")?, "key".to_owned())],
             timeout: Some(Duration::from_mins(1)),
-        };
+        })
+    }
+
+    async fn carry_out(&self, plugin: &CallablePlugin, call: PluginCall) -> anyhow::Result<()> {
         let cancel = CancellationToken::new();
         let end = self.host.execute(plugin, call, Arc::clone(&self.log), cancel).await;
         end.outcome.map(|_| ()).map_err(|error| anyhow!("{error:?}"))

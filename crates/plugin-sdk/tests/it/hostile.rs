@@ -61,8 +61,13 @@ pub(crate) async fn every_breach_is_named_and_the_plugin_goes_on(author: Author)
         ),
         (vec![begin(""), request(Message::EndOfInput(EndOfInput { chunks: 3 }))], "ended after 3"),
         (vec![begin(""), chunk(|_| {})], "the input ended without saying so"),
+        // A call that goes on, so that it has not completed when the chunk comes.
         (
-            vec![begin(""), request(Message::EndOfInput(EndOfInput { chunks: 0 })), chunk(|_| {})],
+            vec![
+                begin("wait"),
+                request(Message::EndOfInput(EndOfInput { chunks: 0 })),
+                chunk(|_| {}),
+            ],
             "after the end",
         ),
     ];

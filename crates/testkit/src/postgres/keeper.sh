@@ -39,7 +39,11 @@ fi
 # What a killed server could not remove itself.
 memory=$(sed -n 7p "$folder/data/postmaster.pid" 2>/dev/null | tr -s ' ' | cut -d ' ' -f 2)
 [ -n "$memory" ] && ipcrm --shmem-id "$memory" 2>/dev/null
-rm -rf "$folder"
+# Hundreds of databases take their time to be removed, and nobody who waits for the next server should wait for that.
+gone="$folder.gone-$$"
+mv "$folder" "$gone" || gone=$folder
 # The lock of a shared server stays: somebody may be waiting for it to start the next one.
 [ "$linger" = 0 ] && rm -f "$folder.users" "$folder.keeper"
+[ "$gone" = "$folder" ] || exec 8>&- 9<&-
+rm -rf "$gone"
 exit 0

@@ -6,9 +6,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use flexcore_ports::attempt::{
-    AttemptObserver, AttemptOutcome, BookmarkRefused, Progress,
-};
+use flexcore_ports::attempt::{AttemptObserver, AttemptOutcome, BookmarkRefused, Progress};
 use tokio_util::sync::CancellationToken;
 
 use crate::{DiscoverPorts, Discovery, RunnerOptions, UseCaseError, discover::prepare};

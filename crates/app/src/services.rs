@@ -9,8 +9,7 @@ use flexcore_ports::{
 
 use crate::{
     LogSubscriptions, PluginPorts, ProjectRights, Projector, SnapshotPolicy, Start, Tailer,
-    TailerOptions,
-    plugin::PluginLifecycle,
+    TailerOptions, plugin::PluginLifecycle,
 };
 
 /// The outside world, as the application sees it.

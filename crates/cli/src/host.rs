@@ -45,10 +45,7 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// [`HostError`] if nothing could be looked at.
-    async fn conformance(
-        &self,
-        folder: &Path,
-    ) -> Result<(bool, Vec<ConformanceCheck>), HostError>;
+    async fn conformance(&self, folder: &Path) -> Result<(bool, Vec<ConformanceCheck>), HostError>;
 
     /// Runs a native connector as the Singer program that it is, on the standard streams of this
     /// process. Blocks until its end.

@@ -14,12 +14,11 @@ use flexcore_app::{
     BuiltInPlugin, Discovery, ProjectRights, RunnerOptions, Sample, discover, sample,
 };
 use flexcore_cli::{
-    BuiltInDescription, ConformanceCheck, ConnectorDescription, DatabaseUrl, Host, HostError, HostErrorKind, Place,
-    Reader, ServeSettings, StoreMigration, StoreStatus, Transfer, TransferEnd, Writer,
+    BuiltInDescription, ConformanceCheck, ConnectorDescription, DatabaseUrl, Host, HostError,
+    HostErrorKind, Place, Reader, ServeSettings, StoreMigration, StoreStatus, Transfer,
+    TransferEnd, Writer,
 };
-use flexcore_ports::{
-    DiscoveredPlugin, GrantsError, Ids, LogVerifier, PluginSource, StoredPlugin,
-};
+use flexcore_ports::{DiscoveredPlugin, GrantsError, Ids, LogVerifier, PluginSource, StoredPlugin};
 use flexcore_sync::SyncOptions;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -150,10 +149,7 @@ impl Host for BinaryHost {
         plugins::built_in(&self.executable).into_iter().map(describe).collect()
     }
 
-    async fn conformance(
-        &self,
-        folder: &Path,
-    ) -> Result<(bool, Vec<ConformanceCheck>), HostError> {
+    async fn conformance(&self, folder: &Path) -> Result<(bool, Vec<ConformanceCheck>), HostError> {
         let scratch =
             Scratch::new(self).map_err(|error| failed(format!("no private folder: {error}")))?;
         conformance::look(folder, &self.environment, &scratch.0).await

@@ -94,8 +94,7 @@ pub(crate) async fn open(
         RunningCheckpoints::start(settings, events, &launcher, &environment)
     });
     let (logs, work) = (parts.logs, paths.work());
-    let closing =
-        Closing { store, launcher, plugins, control, following, checkpoints, logs, work };
+    let closing = Closing { store, launcher, plugins, control, following, checkpoints, logs, work };
     Ok(Writer { services, commands, queries, runner, log, closing: Box::new(closing) })
 }
 

@@ -91,8 +91,7 @@ pub use schema::schemas;
 pub use scope::{RunScope, Scope, StepScope};
 pub use settings::{
     CommandProgram, CommandSettings, FullRefresh, PluginCallSettings, PluginProgram,
-    PluginSettings, RenderedStep,
-    RenderedWork, SettingsError, Shell, SyncSettings, Unmatched,
+    PluginSettings, RenderedStep, RenderedWork, SettingsError, Shell, SyncSettings, Unmatched,
 };
 pub use source::{Position, SourceFile};
 pub use units::{parse_duration, parse_size};

@@ -107,7 +107,10 @@ fn a_disabled_plugin_is_not_called_until_it_is_enabled() {
     project.json(&["plugin", "disable", "json-transform", "--reason", "wrong sums"]).completes();
     let refused = project.json(&execute);
     assert_eq!(refused.status.code(), Some(4), "{refused}");
-    assert!(refused.stderr.contains("FC0621") && refused.stderr.contains("wrong sums"), "{refused}");
+    assert!(
+        refused.stderr.contains("FC0621") && refused.stderr.contains("wrong sums"),
+        "{refused}"
+    );
     let (code, view) = run(&project);
     assert_eq!(code, 1, "{view:#}");
     project.json(&["plugin", "enable", "json-transform"]).completes();

@@ -53,8 +53,7 @@ async fn a_flood_of_errors_is_cut_and_the_sync_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_never_answers_confirms_nothing() {
-    let mut stage =
-        Stage::new(&prints(&[RECORD, STATE]), "echo ready >&2; exec sleep 1000").await;
+    let mut stage = Stage::new(&prints(&[RECORD, STATE]), "echo ready >&2; exec sleep 1000").await;
     stage.context.grace = Duration::from_millis(200);
     stage.cancelled_at("ready").await;
     assert_eq!(stage.observer.states(), Vec::<String>::new());

@@ -15,8 +15,7 @@ const PAGE: usize = 200;
 
 /// What comes with FlexCore is there without a store.
 pub(super) async fn list(session: &Session<'_>) -> Result<Exit, Failure> {
-    let mut plugins: Vec<PluginReport> =
-        session.host.connectors().iter().map(connector).collect();
+    let mut plugins: Vec<PluginReport> = session.host.connectors().iter().map(connector).collect();
     let built_in = session.host.built_in_plugins();
     let known = registered(session).await?;
     let mut described: Vec<PluginReport> = known.iter().filter_map(report).collect();

@@ -30,15 +30,15 @@ async fn a_hidden_folder_cannot_be_read_and_what_is_shown_from_inside_it_can() {
         let cage = Cage::new(stage).await;
         let project = cage.folder.path().join("plugin");
         let state = project.join(".flexcore");
-        fs::create_dir_all(state.join("work")).unwrap();
+        fs::create_dir_all(state.join("kept")).unwrap();
         fs::write(state.join("log.db"), "secret").unwrap();
-        fs::write(state.join("work/mine"), "mine").unwrap();
+        fs::write(state.join("kept/mine"), "mine").unwrap();
         fs::write(project.join("open"), "open").unwrap();
         let containment = contain(&Effective::default(), SandboxMode::BestEffort)
             .show(&project, Access::ReadOnly)
-            .show(state.join("work"), Access::ReadOnly)
+            .show(state.join("kept"), Access::ReadOnly)
             .hide(&state);
-        let script = "cat open .flexcore/work/mine; cat .flexcore/log.db; ls; \
+        let script = "cat open .flexcore/kept/mine; cat .flexcore/log.db; ls; \
                       for file in new log.db; do (echo x > .flexcore/$file) 2>&1; done \
                       | grep -Ec 'denied|Permission|Read-only'";
         let mut request = cage.request(&["/bin/sh", "-c", script]);

@@ -25,6 +25,7 @@ mod plugin;
 mod request;
 mod route;
 mod sandbox;
+mod setting;
 mod store;
 mod view;
 mod views_rebuild;
@@ -65,6 +66,7 @@ pub use sandbox::{
     CapabilityUseView, ControlView, DoctorCheck, DoctorReport, DoctorState, IsolationView,
     ProbedControl, SandboxReportView, StepSandboxView,
 };
+pub use setting::{SettingList, SettingView};
 pub use store::{LogsPruned, PruneStore, StorePruned};
 pub use view::{
     GetSystemMetrics, GetViews, MetricView, SystemMetrics, ViewList, ViewStatus, ViewStopped,

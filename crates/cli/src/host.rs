@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flexcore_api::{CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView};
+use flexcore_api::{CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView, SettingList};
 use flexcore_app::{
     CommandBus, Discovery, LogSubscriptions, ProjectRights, QueryBus, Runner, Sample, Services,
 };
@@ -136,6 +136,25 @@ pub trait Host: Send + Sync {
         envelope: CommandEnvelope,
     ) -> Result<Option<Result<Value, ErrorBody>>, HostError>;
 
+    /// The settings with which a server of a place would serve, and where each came from.
+    ///
+    /// # Errors
+    /// [`HostErrorKind::Refused`] if a source has what cannot be.
+    fn settings(&self, place: &Place, flags: &SettingFlags) -> Result<SettingList, HostError>;
+
+    /// The database that the settings of a server with this state folder name; `config` is their
+    /// file, if it was named.
+    ///
+    /// # Errors
+    /// [`HostErrorKind::Refused`] if the file has what cannot be.
+    fn database_setting(
+        &self,
+        _state_folder: &Path,
+        _config: Option<&Path>,
+    ) -> Result<Option<DatabaseUrl>, HostError> {
+        Ok(None)
+    }
+
     /// Serves the store of a place over HTTP, and drives its executions, until `stop` fires and
     /// what was under way has ended.
     ///
@@ -144,7 +163,7 @@ pub trait Host: Send + Sync {
     async fn serve(
         &self,
         place: &Place,
-        settings: ServeSettings,
+        request: ServeRequest,
         stop: CancellationToken,
     ) -> Result<(), HostError>;
 
@@ -190,25 +209,32 @@ pub trait Host: Send + Sync {
     ) -> Result<Vec<DiscoveredPlugin>, HostError>;
 }
 
-/// How a server serves.
-pub struct ServeSettings {
-    /// Where it listens; port 0 for any that is free.
-    pub address: SocketAddr,
-    /// Names under which it is reached besides its own.
-    pub hosts: Vec<String>,
-    /// Whether it answers requests, drives executions, or both.
-    pub roles: ServeRoles,
+/// What is asked of a server on the command line.
+pub struct ServeRequest {
+    /// What was said there; everything else comes from the settings.
+    pub flags: SettingFlags,
     /// Told once requests are answered: where.
     pub ready: Box<dyn FnOnce(ServeAddress) + Send>,
 }
 
-/// What a server does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServeRoles {
-    /// Answers requests.
-    pub api: bool,
-    /// Drives executions.
-    pub worker: bool,
+/// Settings that were said on the command line.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SettingFlags {
+    /// The file of settings.
+    pub config: Option<PathBuf>,
+    /// Settings that win over it and over the environment.
+    pub values: Vec<SettingFlag>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SettingFlag {
+    /// Its key, for example `server.port`.
+    pub key: &'static str,
+    /// The flag, for example `--port`.
+    pub flag: &'static str,
+    /// What it is to be.
+    pub value: Value,
 }
 
 /// Where a server answers.
@@ -220,11 +246,11 @@ pub struct ServeAddress {
     pub token_file: PathBuf,
 }
 
-impl fmt::Debug for ServeSettings {
+impl fmt::Debug for ServeRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("ServeSettings")
-            .field("address", &self.address)
+            .debug_struct("ServeRequest")
+            .field("flags", &self.flags)
             .finish_non_exhaustive()
     }
 }

@@ -47,11 +47,11 @@ pub use conformance::{ConformanceCheck, ConformanceOutcome, ConformanceReport};
 pub use exit::Exit;
 pub use host::{
     BuiltInDescription, CloseStore, ConnectorDescription, Host, HostError, HostErrorKind, Place,
-    Reader, ServeAddress, ServeRoles, ServeSettings, Transfer, TransferEnd, Writer,
+    Reader, ServeAddress, ServeRequest, SettingFlag, SettingFlags, Transfer, TransferEnd, Writer,
 };
 pub use note_file::append_note;
 pub use session::execute;
-pub use store_address::{DatabaseUrl, StoreAddress};
+pub use store_address::{DatabaseUrl, StoreAddress, masked_url};
 pub use store_status::{
     DatabaseLogStatus, DatabaseStatus, FolderStatus, StoreFile, StoreMigration, StoreStatus,
     StoreWriter,

@@ -131,7 +131,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Flag over environment over project file over default.
+    /// Flag over environment over the settings of a server over project file over default.
     fn store(&self, project: &Project, environment: &EnvironmentName) -> Result<Store, Failure> {
         let here = self.host.current_folder();
         if let Some(store) = &self.options.store {
@@ -146,10 +146,16 @@ impl Session<'_> {
             return self.store_at(project, &url, here);
         }
         let host = |name: &str| self.variable(project, name);
-        match project.store(environment, &host)? {
-            Some(store) => self.store_at(project, &store, &project.root),
-            None => Ok(Store::embedded(project.root.join(STATE_FOLDER))),
-        }
+        let store = match project.store(environment, &host)? {
+            Some(store) => self.store_at(project, &store, &project.root)?,
+            None => Store::embedded(project.root.join(STATE_FOLDER)),
+        };
+        // Where a server's operator says otherwise, other verbs look where the server writes.
+        let settings = self.host.database_setting(&store.folder, self.settings_file.as_deref())?;
+        Ok(match settings {
+            Some(url) => Store { address: StoreAddress::Database(url), ..store },
+            None => store,
+        })
     }
 
     /// A store that is named by a path, a URL or a kind; relative paths start at `base`.

@@ -1,6 +1,7 @@
 //! One call of one verb, from its arguments to its exit code.
 
 use std::{
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -19,7 +20,8 @@ use crate::{
 /// ([`Exit`](crate::Exit)).
 pub async fn execute(cli: Cli, host: &dyn Host, terminal: Terminal) -> ExitCode {
     let Cli { options, verb } = cli;
-    let session = Session::new(options, host, terminal);
+    let mut session = Session::new(options, host, terminal);
+    session.settings_file = verb.settings_file().map(Path::to_owned);
     match verb.execute(&session).await {
         Ok(exit) => exit,
         Err(failure) => {
@@ -36,6 +38,8 @@ pub(crate) struct Session<'a> {
     pub(crate) output: Arc<Output>,
     /// Who asks, for the record.
     pub(crate) context: RequestContext,
+    /// The file of a server's settings, if the verb names one.
+    pub(crate) settings_file: Option<PathBuf>,
     /// A verb may look for its store more than once; it warns once.
     pub(crate) warned_of_password: AtomicBool,
 }
@@ -56,6 +60,7 @@ impl<'a> Session<'a> {
             options,
             output: Arc::new(Output::new(terminal, appearance)),
             context: RequestContext::local(format!("user:{user}")),
+            settings_file: None,
             warned_of_password: AtomicBool::new(false),
         }
     }

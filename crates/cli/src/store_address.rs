@@ -32,13 +32,13 @@ impl DatabaseUrl {
 
     /// Whether it holds a password.
     pub fn has_password(&self) -> bool {
-        masked(&self.0) != self.0
+        masked_url(&self.0) != self.0
     }
 }
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&masked(&self.0))
+        formatter.write_str(&masked_url(&self.0))
     }
 }
 
@@ -67,7 +67,7 @@ impl From<String> for StoreText {
 
 impl fmt::Display for StoreText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = if self.0.contains("://") { &masked(&self.0) } else { &self.0 };
+        let shown = if self.0.contains("://") { &masked_url(&self.0) } else { &self.0 };
         formatter.write_str(shown)
     }
 }
@@ -80,7 +80,7 @@ impl fmt::Debug for StoreText {
 
 /// A URL without its password. Passwords are found generously: one with characters that should have
 /// been escaped may hide more than itself, and never less.
-fn masked(url: &str) -> String {
+pub fn masked_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return "***".to_owned() };
     // An `@` that is not escaped can only be missing from what stands before it.
     let (login, place) = match rest.rsplit_once('@') {

@@ -3,6 +3,7 @@
 mod bookmark;
 mod catalog;
 mod completions;
+mod config;
 mod data_stream;
 mod events;
 mod execution;
@@ -20,7 +21,7 @@ mod store;
 mod system;
 mod validate;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use clap::Subcommand;
 use flexcore_api::{GetSystemMetrics, GetViews};
@@ -75,6 +76,9 @@ pub(crate) enum Verb {
     Sandbox(sandbox::SandboxVerb),
     /// Serve REST and live streams, and drive executions
     Serve(serve::ServeArguments),
+    /// The settings of a server
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
     /// Write a starter project that runs as it is
     Init(init::InitArguments),
     /// Print the completions of a shell
@@ -84,6 +88,15 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
+    /// The file of settings, if it names one.
+    pub(crate) fn settings_file(&self) -> Option<&Path> {
+        match self {
+            Self::Serve(arguments) => arguments.settings.file(),
+            Self::Config(config::ConfigVerb::Show(arguments)) => arguments.file(),
+            _ => None,
+        }
+    }
+
     /// Carries it out.
     pub(crate) async fn execute(self, session: &Session<'_>) -> Result<ExitCode, Failure> {
         let exit = match self {
@@ -102,6 +115,7 @@ impl Verb {
             Self::Store(verb) => verb.execute(session).await,
             Self::Plugin(verb) => return verb.execute(session).await,
             Self::Serve(arguments) => arguments.execute(session).await,
+            Self::Config(verb) => verb.execute(session),
             Self::Doctor => sandbox::doctor(session).await,
             Self::Sandbox(verb) => verb.execute(session).await,
             Self::Init(arguments) => arguments.execute(session),

@@ -14,12 +14,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flexcore_api::{CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView};
+use flexcore_api::{CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView, SettingList};
 use flexcore_app::{Discovery, ProjectRights, Sample};
 use flexcore_cli::{
     ConformanceCheck, ConformanceOutcome, ConnectorDescription, DatabaseUrl, Exit, Host, HostError,
-    HostErrorKind, Place, Reader, ServeSettings, StoreMigration, StoreStatus, Terminal, Transfer,
-    TransferEnd, Writer, execute, parse,
+    HostErrorKind, Place, Reader, ServeRequest, SettingFlags, StoreMigration, StoreStatus, Terminal,
+    Transfer, TransferEnd, Writer, execute, parse,
 };
 use flexcore_plugin_protocol::Grants;
 use flexcore_ports::{
@@ -87,10 +87,21 @@ impl Host for StorelessHost {
     async fn serve(
         &self,
         _: &Place,
-        _: ServeSettings,
+        _: ServeRequest,
         _: CancellationToken,
     ) -> Result<(), HostError> {
         panic!("no test serves")
+    }
+
+    fn settings(&self, _: &Place, flags: &SettingFlags) -> Result<SettingList, HostError> {
+        let file = flags.config.as_ref().map(|path| path.display().to_string());
+        let item = |flag: &flexcore_cli::SettingFlag| flexcore_api::SettingView {
+            key: flag.key.to_owned(),
+            variable: "FLEXCORE_X".to_owned(),
+            value: flag.value.clone(),
+            origin: flag.flag.to_owned(),
+        };
+        Ok(SettingList { file, items: flags.values.iter().map(item).collect() })
     }
 
     fn run_connector(&self, _: &str, arguments: Vec<OsString>) -> ExitCode {

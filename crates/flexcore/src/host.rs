@@ -9,14 +9,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flexcore_api::{CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView};
+use flexcore_api::{
+    CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView, SettingList, SettingView,
+};
 use flexcore_app::{
     BuiltInPlugin, Discovery, ProjectRights, RunnerOptions, Sample, discover, sample,
 };
 use flexcore_cli::{
     BuiltInDescription, ConformanceCheck, ConnectorDescription, DatabaseUrl, Host, HostError,
-    HostErrorKind, Place, Reader, ServeSettings, StoreMigration, StoreStatus, Transfer,
-    TransferEnd, Writer,
+    HostErrorKind, Place, Reader, ServeRequest, SettingFlags, StoreMigration, StoreStatus,
+    Transfer, TransferEnd, Writer, masked_url,
 };
 use flexcore_ports::{DiscoveredPlugin, GrantsError, Ids, LogVerifier, PluginSource, StoredPlugin};
 use flexcore_sync::SyncOptions;
@@ -33,7 +35,9 @@ use crate::{
     lease,
     paths::StatePaths,
     plugin_files::{self, Tryout},
-    plugins, reader, sandbox, serve, store, transfer, writer,
+    plugins, reader, sandbox, serve,
+    settings::{Entry, LoadedSettings, Settings, Sources},
+    store, transfer, writer,
 };
 
 /// How long the processes of an attempt may take to end after they were asked to: a target that
@@ -80,6 +84,19 @@ impl BinaryHost {
         })
     }
 
+    fn load_settings(
+        &self,
+        place: &Place,
+        flags: &SettingFlags,
+    ) -> Result<LoadedSettings, HostError> {
+        Settings::load(Sources {
+            environment: &self.environment,
+            current_folder: &self.current_folder,
+            state_folder: &place.state_folder,
+            flags,
+        })
+    }
+
     pub(crate) fn executable(&self) -> &Path {
         &self.executable
     }
@@ -114,6 +131,16 @@ pub(crate) fn host_name() -> String {
 pub(crate) fn run_connector(name: &str, arguments: Vec<OsString>) -> ExitCode {
     let environment = flexcore_connectors::Environment::from_variables(process_environment());
     flexcore_connectors::run(name, arguments, &environment)
+}
+
+/// A setting as it is shown: what lies in a URL besides its place may be a password.
+fn setting_view(entry: Entry) -> SettingView {
+    let Entry { key, variable, value, origin } = entry;
+    let value = match value {
+        Value::String(text) if text.contains("://") => Value::String(masked_url(&text)),
+        value => value,
+    };
+    SettingView { key, variable, value, origin: origin.to_string() }
 }
 
 /// A failure of the store or the system that has no kind of its own.
@@ -236,10 +263,33 @@ impl Host for BinaryHost {
     async fn serve(
         &self,
         place: &Place,
-        settings: ServeSettings,
+        request: ServeRequest,
         stop: CancellationToken,
     ) -> Result<(), HostError> {
-        serve::serve(self, place, settings, stop).await
+        let ServeRequest { flags, ready } = request;
+        let loaded = self.load_settings(place, &flags)?;
+        serve::serve(self, place, loaded.settings, ready, stop).await
+    }
+
+    fn settings(&self, place: &Place, flags: &SettingFlags) -> Result<SettingList, HostError> {
+        let LoadedSettings { entries, file, .. } = self.load_settings(place, flags)?;
+        let file = file.map(|path| path.display().to_string());
+        Ok(SettingList { file, items: entries.into_iter().map(setting_view).collect() })
+    }
+
+    fn database_setting(
+        &self,
+        state_folder: &Path,
+        config: Option<&Path>,
+    ) -> Result<Option<DatabaseUrl>, HostError> {
+        let flags = SettingFlags { config: config.map(Path::to_owned), values: vec![] };
+        let sources = Sources {
+            environment: &self.environment,
+            current_folder: &self.current_folder,
+            state_folder,
+            flags: &flags,
+        };
+        Ok(Settings::of_file(sources)?.store.database_url.as_deref().and_then(DatabaseUrl::parse))
     }
 
     async fn discover(&self, place: &Place, discovery: Discovery) -> Result<Value, HostError> {

@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use flexcore_app::{Services, Worker, WorkerOptions};
 use flexcore_cli::{
-    HostError, HostErrorKind, Place, ServeAddress, ServeRoles, ServeSettings, Writer,
+    HostError, HostErrorKind, Place, ServeAddress, Writer,
 };
 use flexcore_http::{
     Api, Check, Health, HealthChecks, Hosts, LocalToken, Server, ServerOptions, router,
@@ -26,26 +26,36 @@ use crate::{
     checkpoints,
     host::{BinaryHost, failed},
     paths::StatePaths,
+    settings::{Role, ServerSettings, Settings},
     writer::{self, chain},
 };
+
+/// Told once requests are answered: where.
+type Ready = Box<dyn FnOnce(ServeAddress) + Send>;
 
 /// Serves until `stop` fires and what was under way has ended.
 pub(crate) async fn serve(
     host: &BinaryHost,
     place: &Place,
-    settings: ServeSettings,
+    settings: Settings,
+    ready: Ready,
     stop: CancellationToken,
 ) -> Result<(), HostError> {
-    may_listen(settings.address)?;
-    let server = Server::bind(settings.address, ServerOptions::default()).await;
+    let address = settings.server.socket_address();
+    may_listen(address)?;
+    let options = ServerOptions {
+        connections: settings.server.max_connections,
+        ..ServerOptions::default()
+    };
+    let server = Server::bind(address, options).await;
     let server = server.map_err(|error| HostError {
         kind: HostErrorKind::Failed,
         code: "FC0712",
-        message: format!("nothing can listen at {}: {error}", settings.address),
+        message: format!("nothing can listen at {address}: {error}"),
         hint: Some("another process may listen there; name another --port".to_owned()),
     })?;
     let writer = writer::open(host, place, "serve").await?;
-    let served = run(&writer, &StatePaths::new(&place.state_folder), server, settings, stop).await;
+    let served = run(&writer, &StatePaths::new(&place.state_folder), server, settings, ready, stop).await;
     writer.close().await?;
     served
 }
@@ -54,10 +64,11 @@ async fn run(
     writer: &Writer,
     paths: &StatePaths,
     server: Server,
-    settings: ServeSettings,
+    settings: Settings,
+    ready: Ready,
     stop: CancellationToken,
 ) -> Result<(), HostError> {
-    let ServeSettings { hosts, roles, ready, .. } = settings;
+    let ServerSettings { allow_hosts, .. } = &settings.server;
     let address = server.address().map_err(|error| failed(error.to_string()))?;
     let token_file = paths.token();
     let access = LocalToken::new(&token(&token_file)?);
@@ -71,12 +82,12 @@ async fn run(
         events: Arc::clone(&writer.services.ports().store),
         log: writer.log.clone(),
         access: Arc::new(access),
-        hosts: Hosts::new(address, hosts),
+        hosts: Hosts::new(address, allow_hosts.iter().cloned()),
         health: Arc::clone(&checks) as Arc<dyn HealthChecks>,
         ending: stop.clone(),
     };
     let answer = async {
-        if !roles.api {
+        if !settings.server.does(Role::Api) {
             return stop.cancelled().await;
         }
         ready(ServeAddress { address, token_file });
@@ -85,16 +96,16 @@ async fn run(
             checks.is_ready.store(false, Ordering::Relaxed);
         });
     };
-    let (worked, ()) = tokio::join!(work(writer, roles, &stop), answer);
+    let (worked, ()) = tokio::join!(work(writer, &settings, &stop), answer);
     worked
 }
 
 async fn work(
     writer: &Writer,
-    roles: ServeRoles,
+    settings: &Settings,
     stop: &CancellationToken,
 ) -> Result<(), HostError> {
-    if !roles.worker {
+    if !settings.server.does(Role::Worker) {
         stop.cancelled().await;
         return Ok(());
     }

@@ -1,58 +1,27 @@
 //! `flexcore serve`
 
-use std::net::{IpAddr, SocketAddr};
-
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::config::SettingArguments;
 use crate::{
-    Exit, ServeAddress, ServeRoles, ServeSettings, failure::Failure, interrupt::Interrupts,
-    session::Session,
+    Exit, ServeAddress, ServeRequest, failure::Failure, interrupt::Interrupts, session::Session,
 };
 
-/// Arguments of `serve`.
+/// Arguments of `serve`. Every setting can be in the file or the environment as well; `flexcore
+/// config show` lists them.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
-    /// The address to listen at
-    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
-    address: IpAddr,
-    /// The port to listen at; 0 for any that is free
-    #[arg(long, env = "FLEXCORE_PORT", value_name = "NUMBER", default_value_t = 8080)]
-    port: u16,
-    /// A name under which the server is reached besides localhost; may be repeated
-    #[arg(long, value_name = "NAME")]
-    allow_host: Vec<String>,
-    /// What this process does
-    #[arg(
-        long,
-        env = "FLEXCORE_ROLES",
-        value_enum,
-        value_delimiter = ',',
-        default_values_t = [Role::Api, Role::Worker]
-    )]
-    roles: Vec<Role>,
-}
-
-/// What a process does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Role {
-    /// Answers requests.
-    Api,
-    /// Drives executions.
-    Worker,
+    #[command(flatten)]
+    pub(super) settings: SettingArguments,
 }
 
 impl ServeArguments {
     pub(super) async fn execute(self, session: &Session<'_>) -> Result<Exit, Failure> {
         let place = session.here()?.place;
         let output = std::sync::Arc::clone(&session.output);
-        let settings = ServeSettings {
-            address: SocketAddr::new(self.address, self.port),
-            hosts: self.allow_host,
-            roles: ServeRoles {
-                api: self.roles.contains(&Role::Api),
-                worker: self.roles.contains(&Role::Worker),
-            },
+        let request = ServeRequest {
+            flags: self.settings.flags(),
             ready: Box::new(move |ServeAddress { address, token_file }| {
                 output.note(&format!(
                     "listening on http://{address}; the token is in {}",
@@ -62,7 +31,7 @@ impl ServeArguments {
         };
         let stop = CancellationToken::new();
         let mut interrupts = Interrupts::listen()?;
-        let serving = session.host.serve(&place, settings, stop.clone());
+        let serving = session.host.serve(&place, request, stop.clone());
         tokio::pin!(serving);
         tokio::select! {
             ended = &mut serving => return Ok(ended.map(|()| Exit::Completed)?),

@@ -248,10 +248,7 @@ pub struct ServeAddress {
 
 impl fmt::Debug for ServeRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ServeRequest")
-            .field("flags", &self.flags)
-            .finish_non_exhaustive()
+        formatter.debug_struct("ServeRequest").field("flags", &self.flags).finish_non_exhaustive()
     }
 }
 

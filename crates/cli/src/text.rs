@@ -17,9 +17,9 @@ mod plugin;
 mod quantity;
 mod replay;
 mod sandbox;
+mod setting;
 mod store;
 mod style;
-mod setting;
 mod system;
 mod table;
 
@@ -45,8 +45,8 @@ pub(crate) use plugin::{
 pub(crate) use quantity::{bytes_text, count_text, duration_text};
 pub(crate) use replay::{aggregate_text, log_copied_text, views_rebuilt_text};
 pub(crate) use sandbox::{doctor_text, sandbox_text, sandboxes_text};
+pub(crate) use setting::settings_text;
 pub(crate) use store::{store_migration_text, store_pruned_text, store_status_text};
 pub(crate) use style::Style;
-pub(crate) use setting::settings_text;
 pub(crate) use system::{metrics_text, views_text};
 pub(crate) use table::{Align, Table, printable, shortened};

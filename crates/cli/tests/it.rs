@@ -18,8 +18,8 @@ use flexcore_api::{CommandEnvelope, DoctorReport, ErrorBody, SandboxReportView, 
 use flexcore_app::{Discovery, ProjectRights, Sample};
 use flexcore_cli::{
     ConformanceCheck, ConformanceOutcome, ConnectorDescription, DatabaseUrl, Exit, Host, HostError,
-    HostErrorKind, Place, Reader, ServeRequest, SettingFlags, StoreMigration, StoreStatus, Terminal,
-    Transfer, TransferEnd, Writer, execute, parse,
+    HostErrorKind, Place, Reader, ServeRequest, SettingFlags, StoreMigration, StoreStatus,
+    Terminal, Transfer, TransferEnd, Writer, execute, parse,
 };
 use flexcore_plugin_protocol::Grants;
 use flexcore_ports::{

@@ -8,8 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 /// What needs no escape in a part of a path or a query.
-const ESCAPED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A request by its fields: raw JSON, so that numbers keep their digits.
 type Fields = BTreeMap<String, Box<RawValue>>;

@@ -154,8 +154,7 @@ impl Client {
                 Err((trouble, error)) => (trouble, None, error),
             };
             attempt += 1;
-            if attempt > self.options.retries
-                || !retry::is_worthwhile(trouble, call.is_repeatable)
+            if attempt > self.options.retries || !retry::is_worthwhile(trouble, call.is_repeatable)
             {
                 return Err(error);
             }

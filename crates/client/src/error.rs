@@ -65,7 +65,9 @@ impl ClientError {
                 ("FC0780", "is the server running, and is its URL right? `--server URL` names it")
             }
             Self::Timeout { .. } => ("FC0781", "ask what became of it before you send it again"),
-            Self::Reply { .. } => ("FC0782", "the URL may name another service, or a proxy before it"),
+            Self::Reply { .. } => {
+                ("FC0782", "the URL may name another service, or a proxy before it")
+            }
             Self::Options(_) => ("FC0783", "correct it where it was given"),
         };
         ErrorBody { code: code.to_owned(), message: self.to_string(), hint: Some(hint.to_owned()) }

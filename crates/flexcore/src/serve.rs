@@ -14,9 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use flexcore_app::{Services, Worker, WorkerOptions};
-use flexcore_cli::{
-    HostError, HostErrorKind, Place, ServeAddress, Writer,
-};
+use flexcore_cli::{HostError, HostErrorKind, Place, ServeAddress, Writer};
 use flexcore_http::{
     Api, Check, Health, HealthChecks, Hosts, LocalToken, Server, ServerOptions, router,
 };
@@ -43,10 +41,8 @@ pub(crate) async fn serve(
 ) -> Result<(), HostError> {
     let address = settings.server.socket_address();
     may_listen(address)?;
-    let options = ServerOptions {
-        connections: settings.server.max_connections,
-        ..ServerOptions::default()
-    };
+    let options =
+        ServerOptions { connections: settings.server.max_connections, ..ServerOptions::default() };
     let server = Server::bind(address, options).await;
     let server = server.map_err(|error| HostError {
         kind: HostErrorKind::Failed,
@@ -55,7 +51,8 @@ pub(crate) async fn serve(
         hint: Some("another process may listen there; name another --port".to_owned()),
     })?;
     let writer = writer::open(host, place, "serve").await?;
-    let served = run(&writer, &StatePaths::new(&place.state_folder), server, settings, ready, stop).await;
+    let served =
+        run(&writer, &StatePaths::new(&place.state_folder), server, settings, ready, stop).await;
     writer.close().await?;
     served
 }

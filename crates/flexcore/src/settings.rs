@@ -9,14 +9,14 @@
 //! variable (`variables`) and its place in `config show` follow; `docs/configuration.md` needs its
 //! row, which a test looks for.
 
-mod auth;
+pub(crate) mod auth;
 mod file;
 mod layers;
-mod limits;
-mod secrets;
-mod server;
-mod store;
-mod telemetry;
+pub(crate) mod limits;
+pub(crate) mod secrets;
+pub(crate) mod server;
+pub(crate) mod store;
+pub(crate) mod telemetry;
 mod units;
 mod variables;
 
@@ -29,15 +29,15 @@ use std::{
 use flexcore_cli::{HostError, HostErrorKind, SettingFlags};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use auth::{AuthSettings, JwtSettings};
-pub(crate) use layers::{Entry, Origin};
-pub(crate) use limits::LimitSettings;
-pub(crate) use secrets::{SecretSettings, VaultSettings};
-pub(crate) use server::{ClientCertificates, Role, ServerSettings, TlsSettings};
-pub(crate) use store::StoreSettings;
-pub(crate) use telemetry::{LogFormat, TelemetryProtocol, TelemetrySettings};
+pub(crate) use layers::Entry;
+pub(crate) use server::{Role, ServerSettings};
 
+use auth::AuthSettings;
 use layers::Layers;
+use limits::LimitSettings;
+use secrets::SecretSettings;
+use store::StoreSettings;
+use telemetry::TelemetrySettings;
 
 /// The file in the state folder that is read unless another one is named.
 const FILE: &str = "server.toml";

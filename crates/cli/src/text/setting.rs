@@ -57,6 +57,14 @@ mod tests {
                 item("address", json!("127.0.0.1"), "/etc/flexcore/server.toml:2"),
             ],
         };
-        insta::assert_snapshot!(settings_text(&list, Style::PLAIN), @"");
+        insta::assert_snapshot!(settings_text(&list, Style::PLAIN), @r#"
+        setting      value        from                         variable
+        port         8081         --port                       FLEXCORE_PORT
+        roles        api, worker  default                      FLEXCORE_ROLES
+        certificate  -            default                      FLEXCORE_CERTIFICATE
+        address      127.0.0.1    /etc/flexcore/server.toml:2  FLEXCORE_ADDRESS
+
+        settings of /etc/flexcore/server.toml
+        "#);
     }
 }

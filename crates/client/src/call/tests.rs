@@ -21,10 +21,7 @@ fn the_rest_of_a_read_is_its_query() {
         after: None,
     };
     let call = Call::of_query(&query).unwrap();
-    assert_eq!(
-        call.target,
-        "executions?limit=5&pipeline=a%26b&statuses=failed&statuses=running"
-    );
+    assert_eq!(call.target, "executions?limit=5&pipeline=a%26b&statuses=failed&statuses=running");
     let call = Call::of_query(&ReadEvents { after: u64::MAX, ..ReadEvents::default() }).unwrap();
     assert!(call.target.contains("after=18446744073709551615"), "{}", call.target);
 }

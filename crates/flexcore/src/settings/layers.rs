@@ -221,7 +221,8 @@ fn meanings(text: &str) -> Vec<Value> {
 }
 
 fn unknown_variable<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> HostError {
-    let known: Vec<&str> = known.map(String::as_str).chain(variables::others()).collect();
+    let others = variables::others().map(|name| -> &str { name });
+    let known: Vec<&str> = known.map(|name| -> &str { name }).chain(others).collect();
     let hint = file::nearest(name, &known).map_or_else(
         || "docs/configuration.md has every variable; unset this one".to_owned(),
         |near| format!("did you mean {near}? If not, unset it"),

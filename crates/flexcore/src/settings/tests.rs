@@ -4,7 +4,7 @@ use flexcore_cli::SettingFlag;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::*;
+use super::{layers::Origin, telemetry::TelemetryProtocol, *};
 
 /// A state folder with this file, and an environment.
 struct Stage {
@@ -35,7 +35,7 @@ impl Stage {
     fn load(&self) -> Result<LoadedSettings, HostError> {
         Settings::load(Sources {
             environment: &self.environment,
-            current_folder: Path::new("/work"),
+            current_folder: Path::new("/here"),
             state_folder: self.folder.path(),
             flags: &self.flags,
         })
@@ -46,7 +46,7 @@ impl Stage {
         let error = self.load().unwrap_err();
         assert_eq!(error.code, code, "{error}");
         let folder = self.folder.path().display().to_string();
-        format!("{error}; {}", error.hint.unwrap_or_default()).replace(&folder, "STATE")
+        format!("{error}; {}", error.hint.as_deref().unwrap_or_default()).replace(&folder, "STATE")
     }
 }
 
@@ -113,7 +113,7 @@ fn paths_of_a_file_start_at_its_folder_and_others_at_the_working_directory() {
     let tls = stage.load().unwrap().settings.server.tls;
     assert_eq!(tls.certificate, Some(stage.folder.path().join("tls/cert.pem")));
     assert_eq!(tls.key, Some(PathBuf::from("/abs/key.pem")));
-    assert_eq!(tls.client_ca, Some(PathBuf::from("/work/ca.pem")));
+    assert_eq!(tls.client_ca, Some(PathBuf::from("/here/ca.pem")));
     let keys: Vec<String> =
         stage.load().unwrap().entries.into_iter().map(|entry| entry.key).collect();
     for path in PATHS {
@@ -124,33 +124,33 @@ fn paths_of_a_file_start_at_its_folder_and_others_at_the_working_directory() {
 #[test]
 fn what_nobody_knows_is_refused_with_what_was_meant() {
     let said = Stage::new("[server]\nport = 1\nadress = '::1'\n").refused("FC0770");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"STATE/server.toml:3: there is no setting `server.adress`; did you mean `server.address`?");
     let said = Stage::new("[servers]\n").refused("FC0770");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"STATE/server.toml:1: there is no setting `servers`; did you mean `server`?");
     let said = Stage::new("[server.tls]\nwhatever = 1\n").refused("FC0770");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"STATE/server.toml:2: there is no setting `server.tls.whatever`; docs/configuration.md has every setting");
     let said = Stage::new("").variable("FLEXCORE_PROT", "1").refused("FC0771");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"nobody knows the variable FLEXCORE_PROT; did you mean FLEXCORE_PORT? If not, unset it");
     let said = Stage::new("").variable("FLEXCORE_SOMETHING_ELSE", "1").refused("FC0771");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"nobody knows the variable FLEXCORE_SOMETHING_ELSE; docs/configuration.md has every variable; unset this one");
 }
 
 #[test]
 fn a_wrong_value_is_refused_where_it_was_said() {
     let said = Stage::new("\n[server]\nport = 'x'\n").refused("FC0772");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"STATE/server.toml:3: `server.port` cannot be that: invalid type: string "x", expected u16; docs/configuration.md has every setting with what it takes"#);
     let said = Stage::new("server = 1\n").refused("FC0772");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"STATE/server.toml:1: `server` is a section, written `[server]`;");
     let said = Stage::new("[server]\nroles = ['api', 'boss']\n").refused("FC0772");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"STATE/server.toml:2: `server.roles` cannot be that: unknown variant `boss`, expected `api` or `worker`; docs/configuration.md has every setting with what it takes");
     let said = Stage::new("").variable("FLEXCORE_PORT", "70000").refused("FC0772");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"FLEXCORE_PORT: `server.port` cannot be that: invalid type: string "70000", expected u16; docs/configuration.md has every setting with what it takes"#);
     let said = Stage::new("").variable("FLEXCORE_MAX_BODY", "8MB").refused("FC0772");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"FLEXCORE_MAX_BODY: `server.max_body` cannot be that: `8MB` is no size such as `64KiB` or `8MiB`; docs/configuration.md has every setting with what it takes");
     let said = Stage::new("[server\n").refused("FC0773");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"STATE/server.toml:1: this is not TOML: unclosed table, expected `]`;");
     let said = Stage::new("").variable("FLEXCORE_CONFIG", "nowhere.toml").refused("FC0773");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"the settings in /here/nowhere.toml cannot be read: No such file or directory (os error 2);");
 }
 
 /// One row for each setting, with its variable and its default.

@@ -42,9 +42,7 @@ pub(super) mod size {
         serializer.serialize_str(&format!("{}{unit}", value / size))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<u64, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         let text = String::deserialize(deserializer)?;
         parse_size(&text).ok_or_else(|| {
             D::Error::custom(format!("`{text}` is no size such as `64KiB` or `8MiB`"))

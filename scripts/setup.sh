@@ -22,6 +22,8 @@ readonly PROGRAMS=(
   "cc gcc"
   "flock util-linux"
   "mount mount"
+  "prometheus prometheus"
+  "promtool prometheus"
   "setpriv util-linux"
   "unshare util-linux"
 )

@@ -20,6 +20,7 @@ mod bookmark;
 mod data_stream;
 mod event;
 mod execution;
+mod log_level;
 mod pipeline;
 mod plugin;
 mod request;
@@ -49,6 +50,7 @@ pub use execution::{
     ExecutionRefresh, ExecutionSummary, ExecutionView, GetExecution, ListExecutions,
     RetryExecution, StepView, TimelineEntry,
 };
+pub use log_level::{LogLevelSet, SetLogLevel};
 pub use pipeline::{
     CreatePipeline, GetPipeline, GetPipelineStatus, ListPipelines, PipelinePage, PipelineSaved,
     PipelineStatusView, PipelineSummary, PipelineView, StepOutline, UpdatePipeline,
@@ -81,7 +83,7 @@ macro_rules! for_each_command {
             CreatePipeline, UpdatePipeline,
             ExecutePipeline, CancelExecution, RetryExecution,
             ResetBookmark, SetBookmark, KeepBookmark,
-            RebuildViews, PruneStore,
+            RebuildViews, PruneStore, SetLogLevel,
             RegisterPlugin, InitializePlugin, ExecutePlugin,
             DisablePlugin, EnablePlugin, UnregisterPlugin,
         }

@@ -83,6 +83,7 @@ pub(crate) trait Message: Send + 'static {
     const PERMISSION: &'static str;
 
     fn context(&self) -> &RequestContext;
+    fn context_mut(&mut self) -> &mut RequestContext;
     fn idempotency_key(&self) -> Option<&str>;
 }
 
@@ -106,6 +107,10 @@ impl<C: Command> Message for CommandMessage<C> {
         &self.context
     }
 
+    fn context_mut(&mut self) -> &mut RequestContext {
+        &mut self.context
+    }
+
     fn idempotency_key(&self) -> Option<&str> {
         self.command.idempotency_key()
     }
@@ -119,6 +124,10 @@ impl<Q: Query> Message for QueryMessage<Q> {
 
     fn context(&self) -> &RequestContext {
         &self.context
+    }
+
+    fn context_mut(&mut self) -> &mut RequestContext {
+        &mut self.context
     }
 
     fn idempotency_key(&self) -> Option<&str> {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use flexcore_eventsourcing::EventContext;
+use flexcore_ports::TraceContext;
 use uuid::Uuid;
 
 /// Who sends a request, and what it is part of. Every event that comes of it carries this, but for
@@ -17,6 +18,8 @@ pub struct RequestContext {
     pub correlation: Option<Uuid>,
     /// What the one who asks may do.
     pub permissions: Permissions,
+    /// The span under which it happens, if it is part of a trace.
+    pub trace: Option<TraceContext>,
 }
 
 /// What a caller may do.
@@ -45,6 +48,7 @@ impl RequestContext {
             actor: actor.into(),
             correlation: None,
             permissions: Permissions::All,
+            trace: None,
         }
     }
 

@@ -19,6 +19,9 @@
 //! [`HandleQuery`] for [`Services`] in a file under the folder of its subject. Nothing has to be
 //! registered: a request without a handler does not compile.
 
+#[macro_use]
+mod trace;
+
 mod bookmark;
 mod bus;
 mod context;

@@ -7,6 +7,7 @@
 mod call;
 mod calls;
 mod circuit;
+mod count;
 pub(crate) mod error;
 mod execute;
 mod find;

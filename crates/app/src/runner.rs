@@ -8,6 +8,7 @@
 mod attempt;
 mod bookmark;
 mod command;
+mod count;
 mod evaluation;
 mod hint;
 mod lease;
@@ -26,6 +27,7 @@ use flexcore_ports::{
 };
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::{RequestContext, Services, UseCaseError};
 use lease::{Leases, Tenure};
@@ -176,8 +178,15 @@ impl Runner {
             // Whoever had the lease before brought it there.
             return Ok(known.status);
         }
-        let mut session = Session::claim(self, tenure, context, &known, observer).await?;
-        let ended = session.drive(stop).await;
+        let context = self.services.in_its_trace(context, execution).await?;
+        let mut session = Session::claim(self, tenure, &context, &known, observer).await?;
+        let driven = count::Driven::begin();
+        let span = session.span();
+        let ended = session.drive(stop).instrument(span).await;
+        drop(driven);
+        if matches!(ended, Err(RunError::LostOwnership { .. } | RunError::LostLease { .. })) {
+            count::lease_lost();
+        }
         match ended {
             // Whoever asked for it has waited long enough, or another owner is about to begin.
             Err(

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use flexcore_ports::{
-    Artifacts, Clock, Coordinator, EventStore, Ids, LogVerifier, Logs, RebuildViews, Secrets,
-    Snapshots, StoreError, ViewStore,
+    Artifacts, Clock, Coordinator, EventStore, Ids, LogControl, LogVerifier, Logs, RebuildViews,
+    Secrets, Snapshots, StoreError, TraceSampler, ViewStore,
 };
 
 use crate::{
@@ -58,6 +58,10 @@ pub struct Services {
     pub(crate) rights: Option<ProjectRights>,
     /// Calls plugins; `None` where this process does not.
     pub(crate) plugins: Option<Arc<PluginLifecycle>>,
+    /// Which traces of executions are recorded.
+    pub(crate) sampler: TraceSampler,
+    /// The program's own log; `None` where it cannot be changed.
+    pub(crate) log_control: Option<Arc<dyn LogControl>>,
 }
 
 impl Services {
@@ -70,6 +74,8 @@ impl Services {
             snapshot_policy: SnapshotPolicy::default(),
             rights: None,
             plugins: None,
+            sampler: TraceSampler::OFF,
+            log_control: None,
         }
     }
 
@@ -81,6 +87,8 @@ impl Services {
             snapshot_policy: SnapshotPolicy::NEVER,
             rights: None,
             plugins: None,
+            sampler: TraceSampler::OFF,
+            log_control: None,
         }
     }
 
@@ -100,6 +108,18 @@ impl Services {
     #[must_use]
     pub fn with_plugins(self, ports: PluginPorts) -> Self {
         Self { plugins: Some(Arc::new(PluginLifecycle::new(ports))), ..self }
+    }
+
+    /// The same, with a share of traces that is recorded.
+    #[must_use]
+    pub fn with_sampler(self, sampler: TraceSampler) -> Self {
+        Self { sampler, ..self }
+    }
+
+    /// The same, with the program's own log.
+    #[must_use]
+    pub fn with_log_control(self, log: Arc<dyn LogControl>) -> Self {
+        Self { log_control: Some(log), ..self }
     }
 
     /// Brings the views up to date, if this process writes them.

@@ -42,6 +42,8 @@ pub(crate) enum Code {
     Copy,
     /// A key of checkpoints that cannot be used.
     Key,
+    /// Nobody holds the store whose log was to be changed.
+    NoServer,
 }
 
 impl Code {
@@ -63,6 +65,7 @@ impl Code {
             Self::LogFile => "FC0514",
             Self::Copy => "FC0515",
             Self::Key => "FC0516",
+            Self::NoServer => "FC0762",
         }
     }
 
@@ -78,7 +81,8 @@ impl Code {
             | Self::Taken
             | Self::LogFile
             | Self::Copy
-            | Self::Key => Exit::Refused,
+            | Self::Key
+            | Self::NoServer => Exit::Refused,
             Self::File | Self::Process | Self::Reply | Self::Newer | Self::Lease => Exit::System,
         }
     }

@@ -8,6 +8,7 @@ mod data_stream;
 mod events;
 mod execution;
 mod init;
+mod log_level;
 mod logs;
 mod pipeline;
 mod plan;
@@ -24,7 +25,7 @@ mod validate;
 use std::{path::Path, process::ExitCode};
 
 use clap::Subcommand;
-use flexcore_api::{GetSystemMetrics, GetViews};
+use flexcore_api::{GetSystemMetrics, GetViews, SetLogLevel};
 #[cfg(test)]
 pub(crate) use {plugin::PluginVerb, run::OnUnfinished};
 
@@ -63,6 +64,8 @@ pub(crate) enum Verb {
     Metrics(GetSystemMetrics),
     /// How far the views follow the log
     Views(GetViews),
+    /// Change how much a running server's own log says
+    LogLevel(SetLogLevel),
     /// The store: what holds of it, and its schema
     #[command(subcommand)]
     Store(store::StoreVerb),
@@ -112,6 +115,7 @@ impl Verb {
             Self::DataStream(verb) => verb.execute(session).await,
             Self::Metrics(query) => system::metrics(session, query).await,
             Self::Views(query) => system::views(session, query).await,
+            Self::LogLevel(command) => log_level::set(session, command).await,
             Self::Store(verb) => verb.execute(session).await,
             Self::Plugin(verb) => return verb.execute(session).await,
             Self::Serve(arguments) => arguments.execute(session).await,

@@ -188,6 +188,7 @@ async fn call(
             .filter_map(|(name, value)| Some((SecretName::parse(&name).ok()?, value)))
             .collect(),
         timeout: None,
+        trace: None,
     };
     let end = host.execute(plugin, call, Arc::new(Unread), CancellationToken::new()).await;
     end.outcome?;

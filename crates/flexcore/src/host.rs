@@ -33,6 +33,7 @@ use crate::{
     doctor,
     grants::GrantsFile,
     lease,
+    observe::Observability,
     paths::StatePaths,
     plugin_files::{self, Tryout},
     plugins, reader, sandbox, serve,
@@ -50,11 +51,12 @@ pub(crate) struct BinaryHost {
     environment: BTreeMap<String, String>,
     current_folder: PathBuf,
     executable: PathBuf,
+    observability: Observability,
 }
 
 impl BinaryHost {
     /// Reads the environment and the working directory, once.
-    pub(crate) fn of_this_process() -> Self {
+    pub(crate) fn of_this_process(observability: Observability) -> Self {
         let readable = |(name, value): (OsString, OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
@@ -62,6 +64,7 @@ impl BinaryHost {
             environment: process_environment().filter_map(readable).collect(),
             current_folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
             executable: std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into()),
+            observability,
         }
     }
 
@@ -95,6 +98,11 @@ impl BinaryHost {
             state_folder: &place.state_folder,
             flags,
         })
+    }
+
+    /// The log, metrics and traces of this process.
+    pub(crate) fn observability(&self) -> &Observability {
+        &self.observability
     }
 
     pub(crate) fn executable(&self) -> &Path {
@@ -268,7 +276,11 @@ impl Host for BinaryHost {
     ) -> Result<(), HostError> {
         let ServeRequest { flags, ready } = request;
         let loaded = self.load_settings(place, &flags)?;
-        serve::serve(self, place, loaded.settings, ready, stop).await
+        let again = || Ok(self.load_settings(place, &flags)?.settings.telemetry);
+        tokio::select! {
+            served = serve::serve(self, place, loaded.settings, ready, stop) => served,
+            never = self.observability.follow_hangups(again) => match never {},
+        }
     }
 
     fn settings(&self, place: &Place, flags: &SettingFlags) -> Result<SettingList, HostError> {

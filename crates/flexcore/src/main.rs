@@ -13,8 +13,8 @@ mod doctor;
 mod grants;
 mod host;
 mod lease;
-mod logging;
 mod node;
+mod observe;
 mod paths;
 mod plugin_files;
 mod plugins;
@@ -30,6 +30,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use flexcore_cli::Terminal;
 use host::BinaryHost;
+use observe::Observability;
 
 fn main() -> ExitCode {
     if let Some(code) = flexcore_sandbox::run_if_launcher(std::env::args_os()) {
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    logging::start(cli.log_level());
+    let observability = Observability::start(cli.log_level());
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
             return ExitCode::from(5);
         }
     };
-    let host = BinaryHost::of_this_process();
+    let host = BinaryHost::of_this_process(observability);
     runtime.block_on(flexcore_cli::execute(cli, &host, terminal))
 }
 

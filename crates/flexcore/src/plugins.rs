@@ -85,6 +85,11 @@ impl Plugins {
         Ok(Self { ports, processes, modules, run_folder, watch: None })
     }
 
+    /// Who calls plugins that are processes.
+    pub(crate) fn processes(&self) -> Arc<ProcessHost> {
+        Arc::clone(&self.processes)
+    }
+
     /// Looks after what is started, until the end.
     pub(crate) fn watch(&mut self, services: Arc<Services>) {
         self.watch = Some(tokio::spawn(async move {

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use flexcore_app::{QueryBus, Services, Unobserved};
+use flexcore_app::{QueryBus, Services};
 use flexcore_cli::{HostError, Place, Reader};
 
-use crate::{host::BinaryHost, paths::StatePaths, plugins, store, writer::Parts};
+use crate::{
+    host::BinaryHost, observe::CountedRequests, paths::StatePaths, plugins, store, writer::Parts,
+};
 
 pub(crate) async fn open(host: &BinaryHost, place: &Place) -> Result<Reader, HostError> {
     let paths = StatePaths::new(&place.state_folder);
     let store = store::for_reading(place).await?;
     let environment = Arc::new(host.environment_of(place));
     let parts = Parts::new(&paths, &store, place, &environment);
+    host.observability().hide(parts.ports.secrets.mask());
     let services = if store.folds_views {
         Services::writing(parts.ports)
     } else {
@@ -19,6 +22,6 @@ pub(crate) async fn open(host: &BinaryHost, place: &Place) -> Result<Reader, Hos
     };
     let plugins = plugins::for_reading(&paths, place, host.executable(), &environment);
     let services = Arc::new(services.with_plugins(plugins));
-    let queries = QueryBus::new(Arc::clone(&services), Arc::new(Unobserved));
+    let queries = QueryBus::new(Arc::clone(&services), Arc::new(CountedRequests));
     Ok(Reader { services, queries })
 }

@@ -16,13 +16,14 @@ use async_trait::async_trait;
 use flexcore_app::{Services, Worker, WorkerOptions};
 use flexcore_cli::{HostError, HostErrorKind, Place, ServeAddress, Writer};
 use flexcore_http::{
-    Api, Check, Health, HealthChecks, Hosts, LocalToken, Server, ServerOptions, router,
+    Api, Check, Health, HealthChecks, Hosts, LocalToken, Observation, Server, ServerOptions, router,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     checkpoints,
     host::{BinaryHost, failed},
+    observe::Page,
     paths::StatePaths,
     settings::{Role, ServerSettings, Settings},
     writer::{self, chain},
@@ -41,6 +42,8 @@ pub(crate) async fn serve(
 ) -> Result<(), HostError> {
     let address = settings.server.socket_address();
     may_listen(address)?;
+    let observability = host.observability();
+    observability.serve(&settings.telemetry)?;
     let options =
         ServerOptions { connections: settings.server.max_connections, ..ServerOptions::default() };
     let server = Server::bind(address, options).await;
@@ -51,16 +54,25 @@ pub(crate) async fn serve(
         hint: Some("another process may listen there; name another --port".to_owned()),
     })?;
     let writer = writer::open(host, place, "serve").await?;
-    let served =
-        run(&writer, &StatePaths::new(&place.state_folder), server, settings, ready, stop).await;
+    let observed = Observation {
+        metrics: Arc::new(Page {
+            metrics: observability.metrics().cloned(),
+            services: Arc::clone(&writer.services),
+        }),
+        ids: Arc::clone(&writer.services.ports().ids),
+        sampler: observability.sampler(),
+    };
+    let paths = StatePaths::new(&place.state_folder);
+    let served = run(&writer, &paths, (server, observed), settings, ready, stop).await;
     writer.close().await?;
+    observability.finish().await;
     served
 }
 
 async fn run(
     writer: &Writer,
     paths: &StatePaths,
-    server: Server,
+    (server, observed): (Server, Observation),
     settings: Settings,
     ready: Ready,
     stop: CancellationToken,
@@ -81,6 +93,7 @@ async fn run(
         access: Arc::new(access),
         hosts: Hosts::new(address, allow_hosts.iter().cloned()),
         health: Arc::clone(&checks) as Arc<dyn HealthChecks>,
+        observed,
         ending: stop.clone(),
     };
     let answer = async {

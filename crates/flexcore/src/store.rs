@@ -60,6 +60,14 @@ pub(crate) async fn verifier(place: &Place) -> Result<Arc<dyn LogVerifier>, Host
 }
 
 impl OpenStore {
+    /// Tells how many connections that read are at work, and how many are idle.
+    pub(crate) fn connections(&self) -> Box<dyn Fn() -> (usize, usize) + Send + Sync> {
+        match &self.held {
+            Held::Folder(store) => Box::new(store.connections()),
+            Held::Database { store, .. } => Box::new(store.connections()),
+        }
+    }
+
     /// Commits what was handed over and lets go of everything, the lock last.
     pub(crate) async fn close(self) -> Result<(), HostError> {
         let closed = match self.held {

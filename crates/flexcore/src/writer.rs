@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use flexcore_app::{
-    CommandBus, LogSubscriptions, Ports, Projector, QueryBus, Runner, Services, Tailer, Unobserved,
+    CommandBus, LogSubscriptions, Ports, Projector, QueryBus, Runner, Services, Tailer,
 };
 use flexcore_artifacts::{FolderArtifacts, FolderLogs, LogOptions};
 use flexcore_cli::{CloseStore, HostError, Place, Writer};
@@ -28,6 +28,7 @@ use crate::{
     control::ControlServer,
     host::{BinaryHost, failed},
     lease::LauncherDeadline,
+    observe::{CountedRequests, Watched},
     paths::StatePaths,
     plugins::{PluginSetting, Plugins},
     sandbox,
@@ -54,7 +55,10 @@ pub(crate) async fn open(
     // The folder's lock is ours: whatever an earlier run left behind is ended before anything runs.
     let launcher = start_launcher(&paths.launcher_lock()).await?;
     clear(&paths.work());
-    let parts = Parts::new(&paths, &store, place, &environment);
+    let observability = host.observability();
+    let mut parts = Parts::new(&paths, &store, place, &environment);
+    observability.hide(parts.ports.secrets.mask());
+    parts.ports.store = observability.traced(parts.ports.store);
     let artifacts = FolderArtifacts::new(paths.artifacts());
     if let Err(error) = artifacts.remove_unfinished() {
         tracing::warn!(%error, "unfinished artifacts are left behind");
@@ -70,13 +74,16 @@ pub(crate) async fn open(
         policy: policy.clone(),
     })
     .map_err(|error| failed(format!("there is no place for the sockets of plugins: {error}")))?;
+    observability.watch(Watched::new(&jailer, &plugins.processes(), store.connections()));
     let services = Services::writing(parts.ports)
         .with_rights(sandbox::rights(place, &environment)?)
-        .with_plugins(plugins.ports.clone());
+        .with_plugins(plugins.ports.clone())
+        .with_sampler(observability.sampler())
+        .with_log_control(observability.log());
     let services = Arc::new(services);
     plugins.watch(Arc::clone(&services));
-    let commands = CommandBus::new(Arc::clone(&services), Arc::new(Unobserved));
-    let queries = QueryBus::new(Arc::clone(&services), Arc::new(Unobserved));
+    let commands = CommandBus::new(Arc::clone(&services), Arc::new(CountedRequests));
+    let queries = QueryBus::new(Arc::clone(&services), Arc::new(CountedRequests));
     let jailer = sandbox::project_jailer(jailer, policy, &environment);
     let runner = Runner::new(
         Arc::clone(&services),

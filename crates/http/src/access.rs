@@ -15,6 +15,7 @@ use axum::{
     response::IntoResponse,
 };
 use flexcore_app::{Permissions, RequestContext};
+use flexcore_ports::TraceContext;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -174,11 +175,15 @@ pub(crate) async fn identify(
                     token is in .flexcore/token";
         return Fault::Unauthenticated.because(text).hint(hint).into_response();
     };
+    let trace = request.extensions().get::<TraceContext>().copied();
     let context = RequestContext {
         tenant: caller.tenant,
         actor: caller.actor,
-        correlation: correlation(request.headers()),
+        // What follows from the request is found by its trace, unless the caller knows better.
+        correlation: correlation(request.headers())
+            .or_else(|| trace.map(|trace| trace.trace().as_uuid())),
         permissions: caller.permissions,
+        trace,
     };
     request.extensions_mut().insert(context);
     next.run(request).await

@@ -26,6 +26,7 @@ mod access;
 mod fields;
 mod health;
 mod live;
+mod observe;
 mod openapi;
 mod operation;
 mod problem;
@@ -36,6 +37,7 @@ mod state;
 
 pub use access::{Authenticate, Caller, Credentials, Hosts, LocalToken};
 pub use health::{Check, Health, HealthChecks};
+pub use observe::{MetricsPage, Observation};
 pub use openapi::openapi;
 pub use router::router;
 pub use server::{Server, ServerOptions};

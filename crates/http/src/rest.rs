@@ -194,7 +194,7 @@ pub(crate) fn parameters(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A path as the router writes it: names of fields may hold dots, its own must be simple.
-fn for_router(path: &str) -> String {
+pub(crate) fn for_router(path: &str) -> String {
     let mut number = 0;
     let parts = path.split('/').map(|part| {
         if !part.starts_with('{') {

@@ -19,7 +19,9 @@ use tower_http::{
 use crate::{
     Api, ROOT,
     access::{guard_names, identify},
-    health, live, openapi,
+    health, live,
+    observe::{self, Templates, observe},
+    openapi,
     operation::operations,
     problem::Fault,
     rest,
@@ -34,7 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn router(api: Api) -> Router {
     let api = Arc::new(api);
     let described = Bytes::from(openapi().to_string());
-    let requests = rest::routes(&operations())
+    let operations = operations();
+    let templates = Templates::of(&operations, rest::for_router);
+    let requests = rest::routes(&operations)
         .route("/openapi.json", get(|| async move { json(described) }))
         .route("/health", get(health::detail))
         .layer(middleware::from_fn(in_time))
@@ -56,7 +60,13 @@ pub fn router(api: Api) -> Router {
         .layer(CatchPanicLayer::custom(|_| {
             tracing::error!("a request made the server panic");
             Fault::Internal.because("a mistake of the server; its log says more").into_response()
-        }));
+        }))
+        .layer(middleware::from_fn_with_state((Arc::clone(&api), templates), observe));
+    let counted = Router::new()
+        .route("/metrics", get(observe::metrics))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), identify))
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), guard_names));
     // Balancers ask these all the time: nothing stands around them.
     let open = Router::new()
         .route("/live", get(health::live))
@@ -65,6 +75,7 @@ pub fn router(api: Api) -> Router {
     let mut all = Router::new()
         .nest(ROOT, asked)
         .merge(open)
+        .merge(counted)
         .fallback(|| async { Fault::Path.because("there is nothing at this path") });
     for (name, value) in HEADERS {
         let name = HeaderName::from_static(name);

@@ -6,7 +6,7 @@ use flexcore_app::{CommandBus, LogSubscriptions, QueryBus};
 use flexcore_ports::EventStore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Authenticate, HealthChecks, Hosts};
+use crate::{Authenticate, HealthChecks, Hosts, Observation};
 
 /// What the interface stands on.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct Api {
     pub hosts: Hosts,
     /// How the process is.
     pub health: Arc<dyn HealthChecks>,
+    /// How requests are observed.
+    pub observed: Observation,
     /// Fires when the server is to end: live streams end then, requests may finish.
     pub ending: CancellationToken,
 }

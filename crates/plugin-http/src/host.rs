@@ -271,7 +271,7 @@ impl Service<'_> {
             .header(header::ACCEPT, "application/x-ndjson")
             .header("idempotency-key", &call.idempotency_key)
             .header("flexcore-timeout-ms", deadline.left().as_millis().to_string())
-            .header("traceparent", trace::parent(&call.id)))
+            .header("traceparent", trace::parent(call)))
     }
 
     /// Asks it to stop; what came of the call is settled already.
@@ -279,7 +279,7 @@ impl Service<'_> {
         let body = json!({ "id": call.id }).to_string().into_bytes();
         let cancelled = async {
             let request = self.request(Method::POST, "/cancel", Some(body))?;
-            let request = request.header("traceparent", trace::parent(&call.id));
+            let request = request.header("traceparent", trace::parent(call));
             let deadline = Deadline::new(self.options.cancel, None, "that is all the time it has");
             send(request, deadline, &self.used, self.max_answer()).await.map(|_| ())
         };

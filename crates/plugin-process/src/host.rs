@@ -60,6 +60,15 @@ impl ProcessHost {
         }
     }
 
+    /// How many processes there are that are idle, busy and starting.
+    pub fn census(&self) -> [usize; 3] {
+        let pools: Vec<_> = self.pools().values().cloned().collect();
+        pools
+            .iter()
+            .map(|pool| pool.census())
+            .fold([0; 3], |sum, one| std::array::from_fn(|place| sum[place] + one[place]))
+    }
+
     fn pool(&self, plugin: &CallablePlugin) -> Arc<Pool> {
         let is_shared = plugin.manifest.pool.reuse_across_tenants;
         let key = Key {

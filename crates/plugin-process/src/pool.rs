@@ -16,7 +16,7 @@ use std::{
     },
 };
 
-use flexcore_ports::CallablePlugin;
+use flexcore_ports::{CallablePlugin, metric};
 use flexcore_sandbox::Jailer;
 use tokio::{
     sync::oneshot,
@@ -164,7 +164,10 @@ impl Pool {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let attempt =
             format!("plugin/{}/{}/{number}", self.plugin.manifest.name, std::process::id());
-        let process = start(&self.jailer, &self.options, &self.plugin, attempt).await?;
+        let process = start(&self.jailer, &self.options, &self.plugin, attempt).await;
+        let outcome = if process.is_ok() { "ready" } else { "failed" };
+        metrics::counter!(metric::PLUGIN_STARTS.name, "outcome" => outcome).increment(1);
+        let process = process?;
         let process = Arc::new(process);
         let mut state = self.state();
         std::mem::forget(place);
@@ -179,6 +182,13 @@ impl Pool {
         let lease = Lease::take(self, &member, mark);
         state.members.push(member.taken(mark));
         Ok(lease)
+    }
+
+    /// How many processes are idle, busy and starting.
+    pub(crate) fn census(&self) -> [usize; 3] {
+        let state = self.state();
+        let idle = state.members.iter().filter(|member| member.is_idle()).count();
+        [idle, state.members.len() - idle, state.starting as usize]
     }
 
     /// Ends every process that is not at work, and takes no more calls.

@@ -18,12 +18,15 @@ mod clock;
 mod coordinator;
 mod event_store;
 mod grants;
+mod log_control;
 mod log_transfer;
 mod logs;
+pub mod metric;
 mod plugin;
 mod plugin_store;
 mod secrets;
 mod storage;
+mod trace;
 mod view_store;
 mod views_rebuild;
 
@@ -39,6 +42,7 @@ pub use event_store::{
     SharedEventStore, Snapshot, Snapshots, StoreError, VerifyFault, VerifyReport,
 };
 pub use grants::{GrantsError, OperatorGrants};
+pub use log_control::{LogControl, LogLevel, UnknownLogLevel};
 pub use log_transfer::{LogBatch, LogTransfer, TransferError, WitnessedHeads};
 pub use logs::{AttemptLog, LogLine, LogSource, Logs};
 pub use plugin::{
@@ -50,6 +54,7 @@ pub use plugin_store::{
 };
 pub use secrets::{Mask, SecretError, Secrets};
 pub use storage::StorageError;
+pub use trace::{SpanId, TraceContext, TraceId, TraceSampler};
 pub use view_store::{
     ApplyError, BookmarkSummary, Checkpoint, DataStreamFilter, DataStreamRow, DataStreamViews,
     ExecutionFilter, ExecutionRow, ExecutionViews, Fold, KEPT_FROM_NOTE, MetricFilter, MetricKey,

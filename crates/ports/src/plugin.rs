@@ -9,7 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::logs::AttemptLog;
+use crate::{logs::AttemptLog, trace::TraceContext};
 
 /// A plugin that can be called: what was registered, and what it may do.
 #[derive(Debug, Clone)]
@@ -49,6 +49,8 @@ pub struct PluginCall {
     pub secrets: Vec<(SecretName, String)>,
     /// How long it may take.
     pub timeout: Option<Duration>,
+    /// The span of this call, if it is part of a trace: what the plugin does hangs from it.
+    pub trace: Option<TraceContext>,
 }
 
 impl std::fmt::Debug for PluginCall {

@@ -25,7 +25,7 @@ pub(crate) mod wire;
 pub use egress::GrantUse;
 pub use error::JailError;
 pub use jailed::{JailExit, Jailed};
-pub use jailer::{Jailer, JailerOptions};
+pub use jailer::{Jailer, JailerOptions, SpawnCounts};
 pub use probe::{ProbeError, probe};
 pub use report::{Control, ControlName, ControlState, SandboxReport, Tier};
 pub use spec::{

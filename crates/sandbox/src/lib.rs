@@ -77,7 +77,7 @@ pub use isolation::{Isolation, IsolationPolicy};
 pub use jail::{
     Access, Bind, Control, ControlName, ControlState, FileIdentity, GrantUse, HostPort, JailError,
     JailExit, JailSpec, Jailed, Jailer, JailerOptions, Limits, Network, ProbeError, Profile,
-    SECRETS_VARIABLE, SandboxReport, Secret, Tier, VerifiedFile, VerifyError, probe,
+    SECRETS_VARIABLE, SandboxReport, Secret, SpawnCounts, Tier, VerifiedFile, VerifyError, probe,
 };
 pub use launcher::{Launcher, LauncherError, LauncherGone, LauncherOptions};
 pub use lock::{LauncherLockError, wait_for_launcher};

@@ -93,6 +93,12 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
+    /// How many connections are lent out and how many are idle.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        let status = self.inner.status();
+        (status.size.saturating_sub(status.available), status.available)
+    }
+
     pub(crate) fn new(connector: &Connector, size: usize) -> Result<Self, OpenError> {
         let settings =
             [("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")];

@@ -22,6 +22,12 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
+    /// Tells how many connections that read are lent out, and how many are idle.
+    pub fn connections(&self) -> impl Fn() -> (usize, usize) + Send + Sync + use<> {
+        let pool = self.pool.clone();
+        move || pool.connections()
+    }
+
     /// Opens the store. A writer brings the schema forward, if its role may.
     ///
     /// # Errors

@@ -46,6 +46,13 @@ impl Readers {
         Self { shared: Arc::new(Shared { file, kind, access, permits, idle }) }
     }
 
+    /// How many connections are at work and how many wait for work.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        let busy = CONNECTIONS.saturating_sub(self.shared.permits.available_permits());
+        let idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
+        (busy, idle)
+    }
+
     /// Runs `job` with a connection, on a thread that may block.
     pub(crate) async fn run<T: Send + 'static>(
         &self,

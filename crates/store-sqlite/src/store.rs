@@ -38,6 +38,12 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
+    /// Tells how many connections that read the log are at work, and how many are idle.
+    pub fn connections(&self) -> impl Fn() -> (usize, usize) + Send + Sync + use<> {
+        let readers = self.events.readers().clone();
+        move || readers.connections()
+    }
+
     /// Opens the store in `folder`.
     ///
     /// A writer first finishes what a crash left: it reads what the write-ahead log still holds,

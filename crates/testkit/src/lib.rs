@@ -16,6 +16,7 @@
 
 mod builders;
 mod clock;
+mod collector;
 pub mod coordinator_contract;
 pub mod event_store_contract;
 pub mod model_contract;
@@ -26,4 +27,5 @@ pub mod view_store_contract;
 
 pub use builders::{event, event_id, payload, stream};
 pub use clock::{ManualClock, SetTime};
+pub use collector::{CollectedSpan, Collector};
 pub use model_log::{ModelLog, ModelOutcome, append_strategy};

@@ -79,20 +79,27 @@ where
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, message: M) -> Self::Future {
-        let context = message.context();
-        let span = tracing::info_span!(
+    fn call(&mut self, mut message: M) -> Self::Future {
+        let context = message.context_mut();
+        let parent = context.trace;
+        // What comes of the request happens under its span, wherever it happens.
+        context.trace = parent.map(|parent| parent.child(M::NAME));
+        let span = traced_span!(
             "request",
+            context.trace,
+            parent.map(|parent| parent.span()),
+            otel.name = M::NAME,
             kind = M::KIND.as_str(),
-            name = M::NAME,
             permission = M::PERMISSION,
             tenant = &*context.tenant,
             actor = &*context.actor,
+            error.code = tracing::field::Empty,
         );
         let answer = self.0.call(message);
         let traced = async move {
             let answer = answer.await;
             if let Err(error) = &answer {
+                tracing::Span::current().record("error.code", error.code());
                 tracing::debug!(code = error.code(), %error, "request refused");
             }
             answer

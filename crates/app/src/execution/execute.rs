@@ -12,6 +12,7 @@ use flexcore_eventsourcing::{Aggregate, Append};
 use flexcore_pipeline_file::{ParameterInput, ResolvedPipeline, resolve};
 use flexcore_ports::AppendError;
 use serde_json::Value;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{HandleCommand, RequestContext, Services, UseCaseError, runner::Evaluation, streams};
@@ -44,7 +45,8 @@ impl HandleCommand<ExecutePipeline> for Services {
         let append = Append::to(stream, 0, self.envelopes(context, &events));
         // Before anybody can see it: an execution that is seen without an owner is gone on with.
         self.expect_to_drive(id).await?;
-        match self.ports.store.append(append).await {
+        let accepting = self.acceptance(context, id);
+        match self.ports.store.append(append).instrument(accepting).await {
             Ok(appended) => Ok(accepted(&order, false, appended.last_position)),
             // Another process was quicker with the same key.
             Err(AppendError::Conflict { .. }) => Ok(accepted(&order, true, 0)),

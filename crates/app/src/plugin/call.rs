@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use flexcore_domain::{Plugin, PluginStatus, plugin::PluginCommand};
 use flexcore_plugin_protocol::{Capability, LimitName, SecretName};
-use flexcore_ports::{AttemptLog, CallablePlugin, PluginCall, PluginEnd, PluginError};
+use flexcore_ports::{AttemptLog, CallablePlugin, PluginCall, PluginEnd, PluginError, metric};
 use jsonschema::Validator;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{
+    count,
     error::{self, refused},
     find::FoundPlugin,
     lifecycle::Asked,
@@ -59,8 +61,26 @@ impl Services {
             state: wish.state,
             secrets,
             timeout: plugin.effective.limits.duration(LimitName::Execute),
+            trace: context.trace.map(|parent| parent.child("call")),
         };
-        let asked = lifecycle.execute(plugin, call, log, cancel).await;
+        let kind = plugin.manifest.kind.as_str();
+        let span = traced_span!(
+            "plugin call",
+            call.trace,
+            context.trace.map(|parent| parent.span()),
+            otel.kind = "client",
+            plugin = %plugin.manifest.name,
+            kind,
+            call = %call.id,
+            error.code = tracing::field::Empty,
+        );
+        let counted = count::Call::begin(kind);
+        let asked = lifecycle.execute(plugin, call, log, cancel).instrument(span.clone()).await;
+        if let Err(error) = &asked.answer.outcome {
+            span.record("error.code", error.code);
+        }
+        counted.ended(asked.answer.outcome.as_ref().err());
+        drop(span);
         self.note(context, found, asked).await
     }
 
@@ -78,6 +98,7 @@ impl Services {
         }
         if let Some(reason) = crash_loop {
             tracing::warn!(plugin = %found.manifest.name, %reason, "a plugin goes into quarantine");
+            metrics::counter!(metric::PLUGIN_QUARANTINES.name).increment(1);
             self.tell(context, found, PluginCommand::Quarantine { reason }).await;
             if let Ok(lifecycle) = self.plugins() {
                 lifecycle.release(&found.digest).await;

@@ -81,6 +81,11 @@ impl Circuit {
         }
     }
 
+    /// Whether nobody is let through.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
     /// The plugin did as it should, even if it refused what it was asked.
     pub(super) fn went_well(&mut self) {
         *self = Self::default();

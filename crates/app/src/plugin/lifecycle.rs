@@ -11,7 +11,7 @@ use std::{
 use flexcore_plugin_protocol::ContentDigest;
 use flexcore_ports::{
     AttemptLog, CallablePlugin, ConfigProblem, PluginCall, PluginEnd, PluginError, PluginHost,
-    PluginSchema,
+    PluginSchema, metric,
 };
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -320,7 +320,12 @@ impl PluginLifecycle {
         let now = self.now();
         match error {
             Some(error) if error.is_fault => {
-                let consequence = known.circuit().failed(now, fastrand::f64());
+                let mut circuit = known.circuit();
+                let was_open = circuit.is_open();
+                let consequence = circuit.failed(now, fastrand::f64());
+                if !was_open && circuit.is_open() {
+                    metrics::counter!(metric::PLUGIN_CIRCUIT_OPENINGS.name).increment(1);
+                }
                 let Consequence::CrashLoop(faults) = consequence else { return None };
                 Some(format!("it failed {faults} times in a row, the last time so: {error}"))
             }

@@ -8,7 +8,8 @@ use std::{
 };
 
 use flexcore_domain::{
-    CancelReason, ErrorClass, FailureReason, StepAudit, StepCounts, StepError, StepId, StoredOutput,
+    CancelReason, ErrorClass, FailureReason, StepAudit, StepCounts, StepError, StepId, StepKind,
+    StoredOutput,
 };
 use flexcore_pipeline_file::{RenderedWork, StepRequest};
 use flexcore_ports::attempt::{
@@ -16,9 +17,10 @@ use flexcore_ports::attempt::{
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{
-    RunObserver, Runner, command, hint, plugin,
+    RunObserver, Runner, command, count, hint, plugin,
     session::{RunningAttempt, Session},
     sync,
     transition::Start,
@@ -134,9 +136,23 @@ impl Session<'_> {
     pub(super) fn start(&mut self, start: Start) {
         let Start { step, attempt, rendered } = start;
         let cancel = CancellationToken::new();
+        let owner = self.context.trace;
+        let trace = owner.map(|owner| owner.child(&format!("{step}/{attempt}")));
+        let kind = kind_of(&rendered.work);
+        let span = traced_span!(
+            "step",
+            trace,
+            owner.map(|owner| owner.span()),
+            tenant = &*self.context.tenant,
+            execution = %self.id(),
+            step = %step,
+            attempt,
+            kind,
+            error.class = tracing::field::Empty,
+        );
         let task = AttemptTask {
             runner: self.runner.clone(),
-            context: self.context.clone(),
+            context: RequestContext { trace, ..self.context.clone() },
             ownership: self.ownership.clone(),
             observer: Arc::clone(&self.observer),
             execution: self.execution.order.clone(),
@@ -150,7 +166,7 @@ impl Session<'_> {
         let finished = self.finished.clone();
         let begin = Instant::now();
         // A task of its own: a panic in an adapter fails the attempt, not the execution.
-        let run = tokio::spawn(task.run(context, rendered.work));
+        let run = tokio::spawn(task.run(context, rendered.work).instrument(span));
         let running = RunningAttempt { cancel, abort: run.abort_handle(), cancelled_for: None };
         self.running.insert(step.clone(), running);
         tokio::spawn(async move {
@@ -159,6 +175,7 @@ impl Session<'_> {
                 (AttemptResult::Failed(internal(&panic)), StepAudit::default())
             });
             let elapsed = begin.elapsed();
+            count::attempt_took(kind, elapsed);
             // Without a receiver the session is over and nobody asks any more.
             let _ = finished
                 .send(Finished { step, attempt, elapsed, cancelled_for: None, audit, result })
@@ -194,6 +211,7 @@ impl AttemptTask {
             }
         };
         if let AttemptOutcome::Failed(error) = &mut outcome {
+            tracing::Span::current().record("error.class", error.class.as_str());
             hint::add(&self.step, error, &rights, &isolation);
         }
         let audit = StepAudit {
@@ -279,6 +297,9 @@ impl AttemptTask {
             ("FLEXCORE_EPOCH", epoch.to_string()),
             ("FLEXCORE_IDEMPOTENCY_KEY", format!("{}/{}", self.execution.id, self.step)),
         ];
+        // Where programs that know the standard go on with the trace.
+        let trace = self.context.trace.map(|trace| ("TRACEPARENT", trace.to_string()));
+        let ours: Vec<_> = ours.into_iter().chain(trace).collect();
         let private_home = self.services().has_private_homes();
         step_environment(self.services().host_environment(), own, &ours, private_home)
     }
@@ -300,6 +321,16 @@ pub(crate) fn step_environment(
     variables.extend(ours.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     variables.extend(own);
     variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// The kind of a step.
+fn kind_of(work: &RenderedWork) -> &'static str {
+    let kind = match work {
+        RenderedWork::Command(_) => StepKind::Command,
+        RenderedWork::Sync(_) => StepKind::Sync,
+        RenderedWork::Plugin(_) => StepKind::Plugin,
+    };
+    kind.as_str()
 }
 
 /// An attempt that was refused before it began, or after it ended.

@@ -15,12 +15,13 @@ use std::{
 
 use flexcore_domain::{
     DataStream, ExecutionId, JsonText, StepCounts,
-    data_stream::{DataStreamCommand, SyncPlugins},
+    data_stream::{DataStreamCommand, DataStreamEvent, SyncPlugins},
 };
 use flexcore_eventsourcing::{Aggregate, Append, Hash, StreamName, fold};
 use flexcore_ports::{
     AppendError, AttemptLog, LogSource,
     attempt::{BookmarkRefused, Progress},
+    metric,
 };
 use flexcore_singer::State;
 use serde_json::Value;
@@ -125,8 +126,12 @@ impl BookmarkKeeper {
 
     /// Takes over the newest counts.
     pub(super) fn count(&self, progress: &Progress) {
-        self.records.store(progress.records, Ordering::Relaxed);
-        self.bytes.store(progress.bytes, Ordering::Relaxed);
+        let more =
+            |known: &AtomicU64, now: u64| now.saturating_sub(known.swap(now, Ordering::Relaxed));
+        let (records, bytes) =
+            (more(&self.records, progress.records), more(&self.bytes, progress.bytes));
+        metrics::counter!(metric::SYNC_RECORDS.name).increment(records);
+        metrics::counter!(metric::SYNC_BYTES.name).increment(bytes);
     }
 
     /// The newest counts.
@@ -296,6 +301,11 @@ impl Recorder {
             );
             match self.services.ports.store.append(append).await {
                 Ok(_) => {
+                    let moved = |event: &DataStreamEvent| {
+                        matches!(event, DataStreamEvent::BookmarkAdvanced { .. })
+                    };
+                    let bookmarks = events.iter().filter(|event| moved(event)).count() as u64;
+                    metrics::counter!(metric::BOOKMARKS.name).increment(bookmarks);
                     memory.data_stream = next.unwrap_or_default();
                     memory.version += count;
                     return Ok(());

@@ -16,7 +16,7 @@ use flexcore_domain::{
 };
 use flexcore_eventsourcing::{Aggregate, Append, StreamName, Timestamp};
 use flexcore_pipeline_file::{ResolvedPipeline, resolve};
-use flexcore_ports::AppendError;
+use flexcore_ports::{AppendError, TraceContext};
 use serde_json::Value;
 use tokio::{
     sync::{mpsc, watch},
@@ -24,7 +24,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Evaluation, Ownership, RunError, RunObserver, Runner, Tenure, attempt::Finished};
+use super::{
+    Evaluation, Ownership, RunError, RunObserver, Runner, Tenure, attempt::Finished, count,
+};
 use crate::{
     RequestContext, Services, UseCaseError, output::load_output, repository::Loaded, streams,
 };
@@ -93,11 +95,14 @@ impl<'a> Session<'a> {
             }
         };
         let outputs = load_outputs(services, &execution).await?;
+        // Each owner's time with it is a span of its own.
+        let own = |accepted: TraceContext| accepted.child(&format!("epoch/{}", execution.epoch.0));
+        let context = RequestContext { trace: context.trace.map(own), ..context.clone() };
         let (finished, inbox) = mpsc::channel(FINISHED_QUEUE);
         Ok(Self {
             runner,
             tenure,
-            context: context.clone(),
+            context,
             observer,
             version: PipelineVersion { steps: definition.steps },
             resolved: Arc::new(resolved),
@@ -114,6 +119,26 @@ impl<'a> Session<'a> {
             inbox,
             appended,
         })
+    }
+
+    /// What this owner does with the execution, as a span.
+    pub(super) fn span(&self) -> tracing::Span {
+        let (context, order) = (&self.context, &self.execution.order);
+        let accepted = self.services().trace_of_execution(context.correlation, order.id);
+        // Nobody told of its being accepted where no request began the trace.
+        let accepted = accepted.filter(|_| context.correlation.is_some());
+        traced_span!(
+            "execution",
+            context.trace,
+            accepted.map(|accepted| accepted.span()),
+            otel.kind = "consumer",
+            tenant = &*context.tenant,
+            execution = %order.id,
+            pipeline = %order.pipeline,
+            version = order.version,
+            epoch = self.ownership.epoch.0,
+            status = tracing::field::Empty,
+        )
     }
 
     pub(super) fn services(&self) -> &Arc<Services> {
@@ -137,6 +162,7 @@ impl<'a> Session<'a> {
         loop {
             let due_at = self.advance(std::mem::take(&mut reports)).await?;
             if self.execution.status.has_ended() {
+                tracing::Span::current().record("status", self.execution.status.as_str());
                 return Ok(self.execution.status);
             }
             reports = self.wait(due_at, stop).await?;
@@ -273,6 +299,7 @@ impl Claim<'_> {
             Append::to(self.stream.clone(), version, services.envelopes(self.context, &events));
         match services.ports.store.append(append.fenced(claimed.epoch)).await {
             Ok(_) => {
+                count::recorded(&events, &claimed, &[], now);
                 for event in &events {
                     self.observer.recorded(event);
                 }

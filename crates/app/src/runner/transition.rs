@@ -15,6 +15,7 @@ use flexcore_ports::AppendError;
 use super::{
     Evaluation, RunError,
     attempt::{End, Finished},
+    count,
     evaluation::render_step,
     session::{Session, apply},
 };
@@ -96,6 +97,7 @@ impl Session<'_> {
         self.stream_version += draft.events.len() as u64;
         self.ownership.guard.fetch_max(self.stream_version, Ordering::AcqRel);
         self.execution = draft.execution.clone();
+        count::recorded(&draft.events, &self.execution, &self.version.steps, self.now());
         for event in &draft.events {
             self.observer.recorded(event);
         }

@@ -214,6 +214,7 @@ fn call(operation: &str, input: Value) -> PluginCall {
         state: None,
         secrets: Vec::new(),
         timeout: Some(Duration::from_mins(1)),
+        trace: None,
     }
 }
 

@@ -204,6 +204,7 @@ impl Bench {
             state: None,
             secrets: vec![(SecretName::parse("pseudonym_key")?, "key".to_owned())],
             timeout: Some(Duration::from_mins(1)),
+            trace: None,
         })
     }
 

@@ -15,6 +15,7 @@ mod interrupts;
 mod kill;
 mod log;
 mod mounts;
+mod observe;
 mod plugin_install;
 mod plugins;
 mod plugins_example;

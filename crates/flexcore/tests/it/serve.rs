@@ -18,28 +18,28 @@ steps:
 ";
 
 /// A server of a project, and who may ask it.
-struct Served {
-    process: Option<Running>,
-    address: SocketAddr,
-    token: String,
+pub(crate) struct Served {
+    pub(crate) process: Option<Running>,
+    pub(crate) address: SocketAddr,
+    pub(crate) token: String,
 }
 
 /// What was answered.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
     #[track_caller]
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
     /// The stable code of the problem that it is.
     #[track_caller]
-    fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         assert!(self.head.contains("content-type: application/problem+json"), "{}", self.head);
         let problem = self.json();
         assert_eq!(problem["status"], self.status);
@@ -48,7 +48,7 @@ impl Answer {
 }
 
 impl Served {
-    fn start(project: &Project, arguments: &[&str]) -> Self {
+    pub(crate) fn start(project: &Project, arguments: &[&str]) -> Self {
         let process = project.start(&[&["serve", "--port", "0"], arguments].concat());
         wait_until("it listens", || process.stderr().contains("listening on http://"));
         let said = process.stderr();
@@ -65,7 +65,7 @@ impl Served {
     }
 
     /// Sends a head as it is, and a body.
-    fn send(&self, head: &str, body: &str) -> Answer {
+    pub(crate) fn send(&self, head: &str, body: &str) -> Answer {
         let mut stream = self.connect();
         let length = body.len();
         let text = format!("{head}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
@@ -77,7 +77,7 @@ impl Served {
         Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
     }
 
-    fn head(&self, method: &str, path: &str) -> String {
+    pub(crate) fn head(&self, method: &str, path: &str) -> String {
         let (token, address) = (&self.token, self.address);
         format!(
             "{method} /api/v1/flexcore/{path} HTTP/1.1\r\nHost: {address}\r\n\
@@ -85,17 +85,17 @@ impl Served {
         )
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.send(&self.head("GET", path), "")
     }
 
-    fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         let head = self.head("POST", path) + "Content-Type: application/json\r\n";
         self.send(&head, &body.to_string())
     }
 
     /// The events of a live stream until one has this type.
-    fn live_until(&self, path: &str, last: &str) -> Vec<(u64, String)> {
+    pub(crate) fn live_until(&self, path: &str, last: &str) -> Vec<(u64, String)> {
         let mut stream = self.connect();
         stream.write_all(format!("{}\r\n", self.head("GET", path)).as_bytes()).expect("it reads");
         let (mut events, mut id) = (vec![], 0);
@@ -115,7 +115,7 @@ impl Served {
         (first..).zip(events).collect()
     }
 
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         let process = self.process.take().expect("it runs");
         process.signal(Signal::TERM);
         process.finish().ends_with(0);
@@ -123,7 +123,7 @@ impl Served {
 }
 
 /// What `POST pipelines` takes for the pipeline file of a project.
-fn document(project: &Project) -> Value {
+pub(crate) fn document(project: &Project) -> Value {
     let validated = project.json(&["validate", "pipeline.yaml"]).ends_with(0);
     let report: Value = serde_json::from_str(&validated.stdout).expect("JSON");
     json!({ "document": report["files"][0]["document"] })

@@ -136,6 +136,7 @@ pub(crate) fn call(operation: &str) -> PluginCall {
         state: None,
         secrets: vec![],
         timeout: Some(Duration::from_secs(20)),
+        trace: None,
     }
 }
 

@@ -194,6 +194,7 @@ pub(crate) fn call(operation: &str, input: Value) -> PluginCall {
         state: None,
         secrets: Vec::new(),
         timeout: None,
+        trace: None,
     }
 }
 

@@ -151,6 +151,7 @@ pub(crate) fn call(config: Value, input: Value) -> PluginCall {
         state: None,
         secrets: Vec::new(),
         timeout: Some(Duration::from_mins(1)),
+        trace: None,
     }
 }
 

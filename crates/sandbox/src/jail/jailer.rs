@@ -3,7 +3,7 @@
 use std::{
     os::unix::fs::MetadataExt as _,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use super::{
@@ -47,6 +47,17 @@ pub struct Jailer {
     /// Whether jails have their processes in a namespace of their own, which ends as one: then no
     /// group is needed for that.
     ends_as_one: AtomicBool,
+    started: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// How many programs a [`Jailer`] was asked to start since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpawnCounts {
+    /// Those that ran.
+    pub started: u64,
+    /// Those that were refused or could not be started.
+    pub failed: u64,
 }
 
 impl Jailer {
@@ -54,7 +65,8 @@ impl Jailer {
     pub fn new(launcher: Launcher, options: JailerOptions) -> Self {
         let groups = if options.control_groups { Groups::find() } else { Groups::default() };
         let ends_as_one = AtomicBool::new(false);
-        Self { launcher, options, groups, users: Users::new(), ends_as_one }
+        let (started, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { launcher, options, groups, users: Users::new(), ends_as_one, started, failed }
     }
 
     /// Starts a program in a jail and returns once it runs. `request.cwd` is a folder of the jail.
@@ -66,6 +78,24 @@ impl Jailer {
     /// If the spec says that there is to be no jail, the program runs as any other of the launcher's
     /// and the report is empty.
     pub async fn spawn(
+        &self,
+        request: SpawnRequest,
+        spec: JailSpec,
+        secrets: &[Secret],
+    ) -> Result<Jailed, JailError> {
+        let outcome = self.start(request, spec, secrets).await;
+        let counter = if outcome.is_ok() { &self.started } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        outcome
+    }
+
+    /// How many programs were to be started by now.
+    pub fn counts(&self) -> SpawnCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SpawnCounts { started: read(&self.started), failed: read(&self.failed) }
+    }
+
+    async fn start(
         &self,
         request: SpawnRequest,
         mut spec: JailSpec,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use flexcore_eventsourcing::{Hash, StreamName};
-use flexcore_ports::{AppendError, LogHead, StoreError};
+use flexcore_ports::{AppendError, LogHead, StoreError, metric::AppendCounts};
 use tokio::{sync::Mutex, time::timeout};
 use tokio_postgres::{Client, Connection, Row, Socket, Statement};
 
@@ -46,6 +46,7 @@ pub(crate) struct Lane {
     names: Arc<Mutex<Names>>,
     partitions: Partitions,
     deadline: Duration,
+    counts: AppendCounts,
 }
 
 struct Connected {
@@ -79,7 +80,8 @@ impl Lane {
         deadline: Duration,
     ) -> Self {
         let connector = connector.with_settings("append", &SETTINGS);
-        Self { connector, connected: None, names, partitions, deadline }
+        let counts = AppendCounts::new();
+        Self { connector, connected: None, names, partitions, deadline, counts }
     }
 
     /// Commits appends together, answers them, and gives the end of the log if it grew, and
@@ -100,8 +102,10 @@ impl Lane {
         let mut parts = vec![requests];
         while let Some(mut part) = parts.pop() {
             let appends: Vec<&Prepared> = part.iter().map(|request| &request.prepared).collect();
+            let since = Instant::now();
             match self.send(&appends, notify).await {
                 Ok(reply) => {
+                    self.count(&appends, &reply, since.elapsed());
                     head = reply.head.or(head);
                     if let Some(head) = reply.head {
                         self.partitions.reached(head.position);
@@ -115,11 +119,24 @@ impl Lane {
                 }
                 Err(failure) => {
                     all_accepted = false;
+                    self.counts.answered(0, 0, part.len());
                     fail(part, &failure);
                 }
             }
         }
         (head, all_accepted)
+    }
+
+    fn count(&self, appends: &[&Prepared], reply: &Reply, elapsed: Duration) {
+        let events = |appends: &mut dyn Iterator<Item = &&Prepared>| -> usize {
+            appends.map(|append| append.event_count()).sum()
+        };
+        let refused = reply.refused.iter().filter_map(|index| appends.get(*index));
+        let written = events(&mut appends.iter()) - events(&mut refused.into_iter());
+        if written > 0 {
+            self.counts.batch(written, elapsed);
+        }
+        self.counts.answered(appends.len() - reply.refused.len(), reply.refused.len(), 0);
     }
 
     /// Sends a batch until its outcome is known or the deadline is over.

@@ -47,6 +47,11 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// How many events it adds to the log.
+    pub(crate) fn event_count(&self) -> usize {
+        self.leaves.len()
+    }
+
     /// Whether it is to be committed before anything else is taken.
     pub(crate) fn is_full(&self) -> bool {
         self.answers.len() >= MAX_APPENDS

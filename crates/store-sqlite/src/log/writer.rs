@@ -3,10 +3,10 @@
 use std::{
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use flexcore_ports::{Clock, LogHead, StoreError};
+use flexcore_ports::{AppendError, Clock, LogHead, StoreError, metric::AppendCounts};
 use flume::Sender;
 use rusqlite::{Connection, config::DbConfig};
 use tokio::sync::{oneshot, watch};
@@ -135,7 +135,8 @@ fn serve(setup: &mut WriterSetup, queue: &mut Queue) -> Option<Closing> {
                 interned: Interned::default(),
                 end: setup.end,
             };
-            Thread { setup, log, wal, poison: None }.serve(queue)
+            let counts = AppendCounts::new();
+            Thread { setup, log, wal, poison: None, counts }.serve(queue)
         }
         Err(error) => refuse_all(queue, &StoreError::Poisoned(reason(&error))),
     }
@@ -169,6 +170,7 @@ struct Thread<'c> {
     log: Log<'c>,
     wal: WalSize,
     poison: Option<StoreError>,
+    counts: AppendCounts,
 }
 
 impl Thread<'_> {
@@ -209,14 +211,35 @@ impl Thread<'_> {
                 next = queue.another(group.answers.len());
             }
         }
+        let events = group.event_count();
         let start = Instant::now();
         let failed = failed.or_else(|| self.log.commit(&mut group, self.setup.clock.now()).err());
-        queue.committed(group.answers.len(), start.elapsed());
+        let elapsed = start.elapsed();
+        queue.committed(group.answers.len(), elapsed);
+        self.count(&group, failed.is_some(), (events, elapsed));
         match failed {
             None => self.answer(group),
             Some(error) => self.fail(group, &error),
         }
         after
+    }
+
+    fn count(&self, group: &Group, has_failed: bool, (events, elapsed): (usize, Duration)) {
+        if has_failed {
+            return self.counts.answered(0, 0, group.answers.len());
+        }
+        if events > 0 {
+            self.counts.batch(events, elapsed);
+        }
+        let (mut accepted, mut refused, mut failed) = (0, 0, 0);
+        for (_, answer) in &group.answers {
+            match answer.outcome {
+                Ok(_) => accepted += 1,
+                Err(AppendError::Conflict { .. } | AppendError::Fenced { .. }) => refused += 1,
+                Err(_) => failed += 1,
+            }
+        }
+        self.counts.answered(accepted, refused, failed);
     }
 
     fn take(

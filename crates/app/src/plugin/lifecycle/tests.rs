@@ -149,6 +149,7 @@ fn call() -> PluginCall {
         state: None,
         secrets: vec![],
         timeout: None,
+        trace: None,
     }
 }
 

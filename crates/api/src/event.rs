@@ -26,11 +26,14 @@ pub struct ReadEvents {
     /// How many to show
     #[arg(long, default_value_t = 100)]
     pub limit: usize,
+    /// Events of all tenants, which only an operator may see
+    #[arg(long)]
+    pub all_tenants: bool,
 }
 
 impl Default for ReadEvents {
     fn default() -> Self {
-        Self { stream: None, types: vec![], after: 0, since: None, limit: 100 }
+        Self { stream: None, types: vec![], after: 0, since: None, limit: 100, all_tenants: false }
     }
 }
 
@@ -46,7 +49,8 @@ impl Query for ReadEvents {
 pub struct EventPage {
     /// The events.
     pub items: Vec<EventView>,
-    /// What to pass as `after` for what follows; absent at the end of the log.
+    /// What to pass as `after` for what follows, also after a page with few events or none; absent
+    /// at the end of the log.
     pub next: Option<u64>,
 }
 
@@ -86,7 +90,7 @@ pub struct GetLogStatistics {}
 impl Query for GetLogStatistics {
     type Reply = LogStatistics;
     const NAME: &'static str = "GetLogStatistics";
-    const PERMISSION: &'static str = "event.read";
+    const PERMISSION: &'static str = "system.statistics";
     const ROUTE: Option<Route> = Some(Route::get("events/statistics"));
 }
 
@@ -127,7 +131,7 @@ pub struct VerifyLog {}
 impl Query for VerifyLog {
     type Reply = VerifyReply;
     const NAME: &'static str = "VerifyLog";
-    const PERMISSION: &'static str = "event.read";
+    const PERMISSION: &'static str = "system.verify";
     const ROUTE: Option<Route> = Some(Route::get("events/verification"));
 }
 

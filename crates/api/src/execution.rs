@@ -1,5 +1,7 @@
 //! Executions.
 
+mod timeline;
+
 use std::collections::BTreeMap;
 
 use clap::Args;
@@ -8,6 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Command, Query, Route, StepSandboxView, Written};
+pub use timeline::{
+    ExecutionLogLine, ExecutionLogPage, GetExecutionLogs, GetExecutionTimeline, LogElsewhere,
+    TimelinePage,
+};
 
 /// Asks for one execution of a pipeline's newest version.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -46,14 +46,18 @@ pub use event::{
     VerifyReply,
 };
 pub use execution::{
-    AttemptErrorView, CancelExecution, ExecutePipeline, ExecutionAccepted, ExecutionPage,
-    ExecutionRefresh, ExecutionSummary, ExecutionView, GetExecution, ListExecutions,
-    RetryExecution, StepView, TimelineEntry,
+    AttemptErrorView, CancelExecution, ExecutePipeline, ExecutionAccepted, ExecutionLogLine,
+    ExecutionLogPage, ExecutionPage, ExecutionRefresh, ExecutionSummary, ExecutionView,
+    GetExecution, GetExecutionLogs, GetExecutionTimeline, ListExecutions, LogElsewhere,
+    RetryExecution, StepView, TimelineEntry, TimelinePage,
 };
 pub use log_level::{LogLevelSet, SetLogLevel};
 pub use pipeline::{
-    CreatePipeline, GetPipeline, GetPipelineStatus, ListPipelines, PipelinePage, PipelineSaved,
-    PipelineStatusView, PipelineSummary, PipelineView, StepOutline, UpdatePipeline,
+    ActivatePipeline, ArchivePipeline, CreatePipeline, DeactivatePipeline, GetPipeline,
+    GetPipelineStatus, ListPipelineExecutions, ListPipelineSteps, ListPipelineVersions,
+    ListPipelines, PipelinePage, PipelineSaved, PipelineStatusChanged, PipelineStatusView,
+    PipelineStepList, PipelineSummary, PipelineVersionPage, PipelineVersionView, PipelineView,
+    StepOutline, UpdatePipeline,
 };
 pub use plugin::{
     ConfigProblemView, DisablePlugin, EnablePlugin, ExecutePlugin, GetPlugin, GetPluginSchema,
@@ -69,7 +73,7 @@ pub use sandbox::{
     ProbedControl, SandboxReportView, StepSandboxView,
 };
 pub use setting::{SettingList, SettingView};
-pub use store::{LogsPruned, PruneStore, StorePruned};
+pub use store::{LogsPruned, PipelinePruned, PruneStore, StorePruned};
 pub use view::{
     GetSystemMetrics, GetViews, MetricView, SystemMetrics, ViewList, ViewStatus, ViewStopped,
 };
@@ -81,6 +85,7 @@ macro_rules! for_each_command {
     ($callback:ident) => {
         $callback! {
             CreatePipeline, UpdatePipeline,
+            ActivatePipeline, DeactivatePipeline, ArchivePipeline,
             ExecutePipeline, CancelExecution, RetryExecution,
             ResetBookmark, SetBookmark, KeepBookmark,
             RebuildViews, PruneStore, SetLogLevel,
@@ -96,7 +101,8 @@ macro_rules! for_each_query {
     ($callback:ident) => {
         $callback! {
             GetPipeline, ListPipelines, GetPipelineStatus,
-            GetExecution, ListExecutions,
+            ListPipelineVersions, ListPipelineSteps, ListPipelineExecutions,
+            GetExecution, ListExecutions, GetExecutionTimeline, GetExecutionLogs,
             GetBookmark, ListBookmarks,
             ReadEvents, GetLogStatistics, VerifyLog, GetAggregate,
             ListActivePlugins, GetPlugin, ListPluginCalls, GetPluginSchema, ValidatePluginConfig,

@@ -1,5 +1,8 @@
 //! Pipelines.
 
+mod life;
+mod parts;
+
 use std::collections::BTreeMap;
 
 use clap::Args;
@@ -8,6 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Command, ExecutionSummary, Query, Route};
+pub use life::{ActivatePipeline, ArchivePipeline, DeactivatePipeline, PipelineStatusChanged};
+pub use parts::{
+    ListPipelineExecutions, ListPipelineSteps, ListPipelineVersions, PipelineStepList,
+    PipelineVersionPage, PipelineVersionView,
+};
 
 /// Registers a new pipeline under a name that is free.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,28 +24,42 @@ pub struct CreatePipeline {
     /// The parsed definition with what it refers to in the project file, as `validate --output
     /// json` prints it.
     pub document: Value,
+    /// The idempotency key: asking twice with one key makes one pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
 }
 
 impl Command for CreatePipeline {
     type Reply = PipelineSaved;
     const NAME: &'static str = "CreatePipeline";
     const PERMISSION: &'static str = "pipeline.create";
-    const ROUTE: Option<Route> = Some(Route::post("pipelines").replying(201));
+    const ROUTE: Option<Route> =
+        Some(Route::post("pipelines").replying(201).keyed_by("idempotency_key"));
+
+    fn idempotency_key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
 }
 
 /// Gives a pipeline another definition; a new version only if it differs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdatePipeline {
-    /// The parsed definition, as for [`CreatePipeline`]; its name says which pipeline it is.
+    /// The pipeline: its name, or its id.
+    pub name: String,
+    /// The parsed definition, as for [`CreatePipeline`]; a pipeline keeps its name.
     pub document: Value,
+    /// Only if it has changed this often, as `aggregate_version` of its view says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<u64>,
 }
 
 impl Command for UpdatePipeline {
     type Reply = PipelineSaved;
     const NAME: &'static str = "UpdatePipeline";
     const PERMISSION: &'static str = "pipeline.update";
-    const ROUTE: Option<Route> = Some(Route::put("pipelines/{document.pipeline}"));
+    const ROUTE: Option<Route> =
+        Some(Route::put("pipelines/{name}").matched_by("expected_version"));
 }
 
 /// What creating or updating a pipeline came to.
@@ -47,6 +69,8 @@ pub struct PipelineSaved {
     pub id: String,
     /// Its newest version.
     pub version: u32,
+    /// How often it has changed: its definition, or its status.
+    pub aggregate_version: u64,
     /// The log's position after it; 0 if nothing changed.
     pub position: u64,
 }
@@ -55,7 +79,7 @@ pub struct PipelineSaved {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(deny_unknown_fields)]
 pub struct GetPipeline {
-    /// Its name
+    /// The pipeline: its name, or its id
     pub name: String,
     /// Show this version of its definition instead of the newest
     #[arg(long)]
@@ -66,7 +90,8 @@ impl Query for GetPipeline {
     type Reply = PipelineView;
     const NAME: &'static str = "GetPipeline";
     const PERMISSION: &'static str = "pipeline.read";
-    const ROUTE: Option<Route> = Some(Route::get("pipelines/{name}"));
+    const ROUTE: Option<Route> =
+        Some(Route::get("pipelines/{name}").tagged_by("aggregate_version"));
 }
 
 /// One pipeline.
@@ -80,6 +105,8 @@ pub struct PipelineView {
     pub status: String,
     /// The version that is shown.
     pub version: u32,
+    /// How often it has changed: its definition, or its status.
+    pub aggregate_version: u64,
     /// What it is for.
     pub description: Option<String>,
     /// Who answers for it.

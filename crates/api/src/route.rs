@@ -40,6 +40,10 @@ pub struct Route {
     pub status: u16,
     /// The field that the header `Idempotency-Key` fills.
     pub idempotency_field: Option<&'static str>,
+    /// The field that the header `If-Match` fills.
+    pub match_field: Option<&'static str>,
+    /// The field of the reply that is its `ETag`; without one the tag is a hash of the reply.
+    pub tag_field: Option<&'static str>,
 }
 
 impl Route {
@@ -64,7 +68,14 @@ impl Route {
     }
 
     const fn new(method: Method, path: &'static str) -> Self {
-        Self { method, path, status: 200, idempotency_field: None }
+        Self {
+            method,
+            path,
+            status: 200,
+            idempotency_field: None,
+            match_field: None,
+            tag_field: None,
+        }
     }
 
     /// Replies with another status than 200, such as 201 or 202.
@@ -77,5 +88,18 @@ impl Route {
     #[must_use]
     pub const fn keyed_by(self, field: &'static str) -> Self {
         Self { idempotency_field: Some(field), ..self }
+    }
+
+    /// Takes the header `If-Match` as the value of a field, which is a number.
+    #[must_use]
+    pub const fn matched_by(self, field: &'static str) -> Self {
+        Self { match_field: Some(field), ..self }
+    }
+
+    /// Gives a field of the reply, which is a number, as the header `ETag`: the one that
+    /// `If-Match` of a change takes.
+    #[must_use]
+    pub const fn tagged_by(self, field: &'static str) -> Self {
+        Self { tag_field: Some(field), ..self }
     }
 }

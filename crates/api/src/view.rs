@@ -32,7 +32,7 @@ impl Default for GetSystemMetrics {
 impl Query for GetSystemMetrics {
     type Reply = SystemMetrics;
     const NAME: &'static str = "GetSystemMetrics";
-    const PERMISSION: &'static str = "metric.read";
+    const PERMISSION: &'static str = "system.metrics";
     const ROUTE: Option<Route> = Some(Route::get("system/metrics"));
 }
 
@@ -66,7 +66,7 @@ pub struct GetViews {}
 impl Query for GetViews {
     type Reply = ViewList;
     const NAME: &'static str = "GetViews";
-    const PERMISSION: &'static str = "view.read";
+    const PERMISSION: &'static str = "system.views";
     const ROUTE: Option<Route> = Some(Route::get("system/views"));
 }
 

@@ -15,7 +15,7 @@ pub struct RebuildViews {}
 impl Command for RebuildViews {
     type Reply = ViewsRebuilt;
     const NAME: &'static str = "RebuildViews";
-    const PERMISSION: &'static str = "view.write";
+    const PERMISSION: &'static str = "system.rebuild";
     const ROUTE: Option<Route> = Some(Route::post("system/views/rebuild"));
 }
 

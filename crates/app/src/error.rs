@@ -52,6 +52,32 @@ pub enum UseCaseError {
         /// What is missing.
         permission: &'static str,
     },
+    /// It has changed since the caller looked at it.
+    #[error("{what} `{name}` has changed: its version is {found}, not {expected}")]
+    Changed {
+        /// For example `pipeline`.
+        what: &'static str,
+        /// Which one.
+        name: String,
+        /// How often it had changed when the caller looked.
+        expected: u64,
+        /// How often it has changed by now.
+        found: u64,
+    },
+    /// An idempotency key that was used for something else.
+    #[error("the idempotency key was used before, for the {what} `{found}`")]
+    KeyUsed {
+        /// For example `pipeline`.
+        what: &'static str,
+        /// What it was used for.
+        found: String,
+    },
+    /// A pipeline that begins no executions now.
+    #[error("pipeline `{name}` is inactive and begins no executions")]
+    Inactive {
+        /// Its name.
+        name: String,
+    },
     /// Steps ask for what the operator has not granted.
     #[error("{0}")]
     NotGranted(Box<MissingGrants>),
@@ -102,6 +128,9 @@ impl UseCaseError {
             Self::Refused { .. } => "FC0203",
             Self::Busy { .. } => "FC0204",
             Self::Forbidden { .. } => "FC0205",
+            Self::Changed { .. } => "FC0208",
+            Self::KeyUsed { .. } => "FC0209",
+            Self::Inactive { .. } => "FC0210",
             Self::NotGranted(_) => MissingGrants::CODE,
             Self::Plugin(error) => error.code,
             Self::PluginStore(error) => error.code,
@@ -118,6 +147,15 @@ impl UseCaseError {
             | Self::Invalid { hint, .. }
             | Self::Refused { hint, .. } => hint.clone(),
             Self::NotGranted(missing) => Some(missing.hint()),
+            Self::Changed { .. } => {
+                Some("look at it again, and decide whether the change is still wanted".to_owned())
+            }
+            Self::KeyUsed { .. } => {
+                Some("send a key of its own with each thing that is to be made".to_owned())
+            }
+            Self::Inactive { name } => {
+                Some(format!("`flexcore pipeline activate {name}` lets it begin executions again"))
+            }
             Self::Busy { .. } => Some("send the request again".to_owned()),
             Self::Forbidden { .. } => {
                 Some("ask whoever gave you the key or the role for it".to_owned())

@@ -6,9 +6,11 @@ mod cancel;
 mod execute;
 mod get;
 mod list;
+mod logs;
 mod owner;
 mod retry;
 mod run_policy;
+mod timeline;
 mod view;
 
 use flexcore_domain::{Execution, ExecutionId};

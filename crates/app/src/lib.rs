@@ -46,6 +46,7 @@ mod services;
 mod streams;
 mod subscription;
 mod system;
+mod tenant;
 mod time;
 mod worker;
 

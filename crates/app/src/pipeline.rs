@@ -1,10 +1,14 @@
 //! Use cases of pipelines.
 
+mod change;
 mod create;
 mod get;
+mod life;
 mod list;
+mod parts;
 mod status;
 mod update;
+mod versions;
 
 use flexcore_domain::{
     NameReservation, Pipeline, PipelineDefinition, PipelineId, PipelineName,
@@ -13,7 +17,12 @@ use flexcore_domain::{
 use flexcore_pipeline_file::same_definition;
 use serde_json::Value;
 
-use crate::{CommandBus, RequestContext, Services, UseCaseError, repository::decode, streams};
+use crate::{
+    CommandBus, RequestContext, Services, UseCaseError,
+    repository::{Loaded, decode},
+    streams,
+};
+use change::not_found;
 use flexcore_api::{CreatePipeline, PipelineSaved, UpdatePipeline};
 
 /// Registers a definition: creates its pipeline, or gives the one of that name a new version if
@@ -27,11 +36,11 @@ pub async fn save_pipeline(
     context: &RequestContext,
     definition: &PipelineDefinition,
 ) -> Result<PipelineSaved, UseCaseError> {
-    let document = definition.document.clone();
+    let (name, document) = (definition.name.to_string(), definition.document.clone());
     if services.find_pipeline_id(context, &definition.name).await?.is_some() {
-        bus.execute(context, UpdatePipeline { document }).await
+        bus.execute(context, UpdatePipeline { name, document, expected_version: None }).await
     } else {
-        bus.execute(context, CreatePipeline { document }).await
+        bus.execute(context, CreatePipeline { document, idempotency_key: None }).await
     }
 }
 
@@ -53,15 +62,42 @@ impl Services {
         context: &RequestContext,
         name: &str,
     ) -> Result<Pipeline, UseCaseError> {
-        let not_found = || UseCaseError::NotFound {
-            what: "pipeline",
-            name: name.to_owned(),
-            hint: Some("`flexcore pipeline list` shows those that were run before".to_owned()),
+        Ok(self.named_pipeline(context, name).await?.0)
+    }
+
+    /// The pipeline that a caller names, by its name or its id, and how many events it has.
+    /// Archived ones have no name any more.
+    pub(crate) async fn named_pipeline(
+        &self,
+        context: &RequestContext,
+        name: &str,
+    ) -> Result<(Pipeline, u64), UseCaseError> {
+        let by_id = async |id: PipelineId| -> Result<_, UseCaseError> {
+            let stream = streams::pipeline(&context.tenant, id);
+            let Loaded { state, version } = self.load::<Pipeline>(&stream).await?;
+            Ok(state.map(|pipeline| (pipeline, version)))
         };
-        let parsed: PipelineName = name.parse().map_err(|_| not_found())?;
-        let id = self.find_pipeline_id(context, &parsed).await?.ok_or_else(not_found)?;
-        let stream = streams::pipeline(&context.tenant, id);
-        self.load::<Pipeline>(&stream).await?.state.ok_or_else(not_found)
+        if let Ok(id) = name.parse::<PipelineId>()
+            && let Some(found) = by_id(id).await?
+        {
+            return Ok(found);
+        }
+        let parsed: PipelineName = name.parse().map_err(|_| not_found(name))?;
+        let id = self.find_pipeline_id(context, &parsed).await?.ok_or_else(|| not_found(name))?;
+        by_id(id).await?.ok_or_else(|| not_found(name))
+    }
+
+    /// A pipeline's definition in one of its versions.
+    async fn definition_of_version(
+        &self,
+        context: &RequestContext,
+        pipeline: &Pipeline,
+        version: u32,
+    ) -> Result<PipelineDefinition, UseCaseError> {
+        if version == pipeline.version {
+            return Ok(pipeline.definition.clone());
+        }
+        self.definition_at(context, pipeline.id, version).await
     }
 
     /// A pipeline's definition in one of its versions.

@@ -40,7 +40,7 @@ impl Until {
 impl HandleQuery<GetAggregate> for Services {
     async fn answer(
         &self,
-        _context: &RequestContext,
+        context: &RequestContext,
         query: GetAggregate,
     ) -> Result<AggregateView, UseCaseError> {
         let stream: StreamName = query
@@ -48,6 +48,9 @@ impl HandleQuery<GetAggregate> for Services {
             .parse()
             .map_err(|error: StreamNameError| UseCaseError::invalid(error.to_string()))?;
         let until = self.until(&query).await?;
+        if !context.may_see(&stream) {
+            return Err(nothing_there(&stream, until));
+        }
         match stream.category().as_str() {
             Execution::CATEGORY => self.replay::<Execution>(&stream, until).await,
             DataStream::CATEGORY => self.replay::<DataStream>(&stream, until).await,

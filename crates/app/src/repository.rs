@@ -18,7 +18,7 @@ const SHORT_STREAM: usize = 64;
 pub(crate) const READ_PAGE: usize = 1_000;
 
 /// How often a command is decided anew because the stream changed meanwhile.
-const ATTEMPTS_ON_CONFLICT: usize = 16;
+pub(crate) const ATTEMPTS_ON_CONFLICT: usize = 16;
 
 /// An aggregate as its stream has it now.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use std::{
 
 use flexcore_domain::{Execution, ExecutionId, StepId, execution::ExecutionEvent};
 use flexcore_eventsourcing::{Aggregate, RecordedEvent};
-use flexcore_ports::{ExecutionFilter, attempt::Progress};
+use flexcore_ports::attempt::Progress;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -128,15 +128,11 @@ impl Worker {
             tracing::warn!(%error, "unfinished executions cannot be looked for");
             return;
         }
-        let filter = ExecutionFilter {
-            statuses: ["queued", "running"].map(str::to_owned).into(),
-            ..ExecutionFilter::default()
-        };
-        match self.services.ports.views.list_executions(&filter, PAGE, None).await {
+        match self.services.ports.views.unfinished_executions(PAGE).await {
             // The oldest first: it has waited longest.
-            Ok(page) => {
-                for row in page.items.into_iter().rev() {
-                    self.queue(row.id, context("default"));
+            Ok(rows) => {
+                for row in rows {
+                    self.queue(row.id, context(&row.tenant));
                 }
             }
             Err(error) => tracing::warn!(%error, "unfinished executions cannot be looked for"),

@@ -40,6 +40,7 @@ pub(crate) struct Located {
 #[derive(Debug)]
 pub(crate) struct LocatedPipeline {
     pub(crate) located: Located,
+    pub(crate) file: PathBuf,
     pub(crate) pipeline: LoadedPipeline,
 }
 
@@ -78,7 +79,7 @@ impl Session<'_> {
         for warning in &pipeline.warnings {
             self.output.note(&warning.to_string());
         }
-        Ok(LocatedPipeline { located, pipeline })
+        Ok(LocatedPipeline { located, file, pipeline })
     }
 
     /// A pipeline file, checked in full.

@@ -33,6 +33,30 @@ pub(crate) struct FileReport {
     pub(crate) not_granted: Vec<String>,
 }
 
+/// What `apply` did, or would do.
+#[derive(Debug, Serialize)]
+pub(crate) struct ApplyReport {
+    /// Whether nothing was changed.
+    pub(crate) dry_run: bool,
+    /// Each pipeline, by name.
+    pub(crate) pipelines: Vec<AppliedPipeline>,
+}
+
+/// A pipeline that was applied, or would be.
+#[derive(Debug, Serialize)]
+pub(crate) struct AppliedPipeline {
+    /// Its name.
+    pub(crate) pipeline: String,
+    /// Its file; absent for one that no file defines any more.
+    pub(crate) file: Option<String>,
+    /// `created`, `updated`, `unchanged` or `archived`.
+    pub(crate) definition: &'static str,
+    /// Whether it was made active.
+    pub(crate) activated: bool,
+    /// Its newest version after that; absent for one that would be created.
+    pub(crate) version: Option<u32>,
+}
+
 /// What a run would do.
 #[derive(Debug, Serialize)]
 pub(crate) struct PlanReport {

@@ -1,5 +1,6 @@
 //! Replies as text for people. Pure: a value and a style in, a string out.
 
+mod apply;
 mod bookmark;
 mod builder;
 mod catalog;
@@ -23,6 +24,7 @@ mod style;
 mod system;
 mod table;
 
+pub(crate) use apply::apply_text;
 pub(crate) use bookmark::{bookmark_list_text, bookmark_text, difference_text};
 pub(crate) use catalog::catalog_text;
 pub(crate) use checkpoint::{key_pair_text, signed_checkpoint_text};
@@ -35,7 +37,9 @@ pub(crate) use failure::failure_text;
 pub(crate) use graph::graph_text;
 pub(crate) use log::{error_report_text, log_heading, log_line_text};
 pub(crate) use mermaid::mermaid;
-pub(crate) use pipeline::{pipeline_page_text, pipeline_text};
+pub(crate) use pipeline::{
+    pipeline_page_text, pipeline_status_text, pipeline_text, pipeline_versions_text,
+};
 pub(crate) use plan::plan_text;
 pub(crate) use plugin::{
     plugin_calls_text, plugin_executed_text, plugin_initialized_text, plugin_list_text,

@@ -1,5 +1,6 @@
 //! The verbs: a file each.
 
+mod apply;
 mod bookmark;
 mod catalog;
 mod completions;
@@ -41,6 +42,8 @@ pub(crate) enum Verb {
     /// Show what a run would do: the DAG, the settings and where each comes from, streams,
     /// bookmarks
     Plan(plan::PlanArguments),
+    /// Register pipelines and make them active
+    Apply(apply::ApplyArguments),
     /// Show what the steps of an execution wrote
     Logs(logs::LogsArguments),
     /// Pipelines that the store knows
@@ -106,6 +109,7 @@ impl Verb {
             Self::Run(arguments) => arguments.execute(session).await,
             Self::Validate(arguments) => arguments.execute(session),
             Self::Plan(arguments) => arguments.execute(session).await,
+            Self::Apply(arguments) => arguments.execute(session).await,
             Self::Logs(arguments) => arguments.execute(session).await,
             Self::Pipeline(verb) => verb.execute(session).await,
             Self::Execution(verb) => verb.execute(session).await,

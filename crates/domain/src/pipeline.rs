@@ -22,16 +22,16 @@ pub struct Pipeline {
     pub definition: PipelineDefinition,
 }
 
-/// draft → active ⇄ inactive → archived.
+/// draft → active ⇄ inactive, and from each of them → archived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PipelineStatus {
     /// Never activated; runs by hand only.
     Draft,
     /// Its schedules and triggers are live.
     Active,
-    /// Was active; runs by hand only.
+    /// Begins no executions, neither by itself nor by hand; those that are there go on.
     Inactive,
-    /// Gone; its name is free again.
+    /// Gone: it can only be read, and its name is free again.
     Archived,
 }
 
@@ -64,7 +64,7 @@ pub enum PipelineCommand {
     },
     /// Make its schedules and triggers live.
     Activate,
-    /// Stop its schedules and triggers.
+    /// Let it begin no more executions.
     Deactivate,
     /// End it.
     Archive,
@@ -89,7 +89,7 @@ pub enum PipelineEvent {
     },
     /// Its schedules and triggers became live.
     Activated,
-    /// Its schedules and triggers stopped.
+    /// It begins no more executions.
     Deactivated,
     /// It ended.
     Archived,
@@ -118,14 +118,6 @@ pub enum PipelineRejection {
     /// The definition breaks rules; all of them are listed.
     #[error("the definition is not valid: {}", list(.0))]
     Invalid(Vec<Violation>),
-    /// The status does not allow it.
-    #[error("a pipeline that is {} cannot be {wanted}", .now.as_str())]
-    WrongStatus {
-        /// Its status.
-        now: PipelineStatus,
-        /// What was asked for.
-        wanted: &'static str,
-    },
 }
 
 fn list(violations: &[Violation]) -> String {
@@ -159,9 +151,8 @@ impl Aggregate for Pipeline {
                 _ => Ok(vec![PipelineEvent::Activated]),
             },
             (Some(pipeline), PipelineCommand::Deactivate) => match pipeline.status {
-                PipelineStatus::Active => Ok(vec![PipelineEvent::Deactivated]),
                 PipelineStatus::Inactive => Ok(vec![]),
-                now => Err(PipelineRejection::WrongStatus { now, wanted: "deactivated" }),
+                _ => Ok(vec![PipelineEvent::Deactivated]),
             },
             (Some(_), PipelineCommand::Archive) => Ok(vec![PipelineEvent::Archived]),
         }
@@ -183,7 +174,9 @@ impl Aggregate for Pipeline {
             {
                 Ok(Self { status: Active, ..pipeline })
             }
-            (Some(pipeline), PipelineEvent::Deactivated) if pipeline.status == Active => {
+            (Some(pipeline), PipelineEvent::Deactivated)
+                if matches!(pipeline.status, Draft | Active) =>
+            {
                 Ok(Self { status: Inactive, ..pipeline })
             }
             (Some(pipeline), PipelineEvent::Archived) if pipeline.status != Archived => {
@@ -283,7 +276,35 @@ mod tests {
         given::<Pipeline>(&[created(), PipelineEvent::Archived])
             .when(&PipelineCommand::Activate, NOW)
             .then_rejected();
-        given::<Pipeline>(&[created()]).when(&PipelineCommand::Deactivate, NOW).then_rejected();
+        given::<Pipeline>(&[created(), PipelineEvent::Activated])
+            .when(&PipelineCommand::Archive, NOW)
+            .then(&[PipelineEvent::Archived]);
+    }
+
+    #[test]
+    fn what_runs_by_hand_can_be_deactivated_too() {
+        given::<Pipeline>(&[created()])
+            .when(&PipelineCommand::Deactivate, NOW)
+            .then(&[PipelineEvent::Deactivated]);
+        let inactive = [created(), PipelineEvent::Deactivated];
+        given::<Pipeline>(&inactive).when(&PipelineCommand::Deactivate, NOW).then(&[]);
+        given::<Pipeline>(&inactive)
+            .when(&PipelineCommand::Activate, NOW)
+            .then(&[PipelineEvent::Activated]);
+    }
+
+    #[test]
+    fn an_archived_pipeline_changes_no_more() {
+        let archived = [created(), PipelineEvent::Archived];
+        let definition = definition("orders", vec![step("load"), step("check")]);
+        for command in [
+            PipelineCommand::Archive,
+            PipelineCommand::Deactivate,
+            PipelineCommand::Update { definition },
+        ] {
+            let rejection = given::<Pipeline>(&archived).when(&command, NOW).then_rejected();
+            assert_eq!(rejection, PipelineRejection::Archived);
+        }
     }
 
     #[test]

@@ -76,7 +76,8 @@ impl Problem {
     pub(crate) fn of_body(body: ErrorBody) -> Self {
         let status = match &*body.code {
             "FC0201" => StatusCode::NOT_FOUND,
-            "FC0203" => StatusCode::CONFLICT,
+            "FC0203" | "FC0209" | "FC0210" => StatusCode::CONFLICT,
+            "FC0208" => StatusCode::PRECONDITION_FAILED,
             "FC0205" => StatusCode::FORBIDDEN,
             "FC0204" | "FC0301" => StatusCode::SERVICE_UNAVAILABLE,
             "FC0302" | "FC0303" => StatusCode::INTERNAL_SERVER_ERROR,

@@ -13,6 +13,7 @@ mod parameter;
 mod pipeline;
 mod plugin_call;
 mod project;
+mod retention;
 mod step;
 mod sync;
 pub(crate) mod value;
@@ -21,8 +22,8 @@ pub use command::{Command, ShellWord};
 pub use future::{
     Approval, ApprovalTimeout, CatchUp, Checkpoint, Concurrency, ConcurrencyFull, Dbt, Drift,
     DriftAction, DriftRules, EndWord, Expectation, HashRule, HttpRequest, MapRule, Notification,
-    NotificationTarget, Parallel, PipelineCall, PipelineTrigger, Rejects, Retention, Schedule,
-    Severity, StepCheck, StepCheckRule, Trigger, WaitFor, WebhookTrigger,
+    NotificationTarget, Parallel, PipelineCall, PipelineTrigger, Rejects, Schedule, Severity,
+    StepCheck, StepCheckRule, Trigger, WaitFor, WebhookTrigger,
 };
 pub use parameter::Parameter;
 pub use pipeline::{Defaults, PipelineFile};
@@ -31,5 +32,6 @@ pub use project::{
     EnvironmentFile, PipelineOverride, PluginFile, ProjectFile, SecretEnvironment, SecretSource,
     StepOverride, Switch,
 };
+pub use retention::Retention;
 pub use step::{Capabilities, Limits, Retry, RetryError, RetryJitter, RunOnWord, Step};
 pub use sync::{FullRefreshSetting, PluginUse, PluginUseSettings, Sync, UnmatchedWord};

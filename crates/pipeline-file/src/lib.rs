@@ -68,6 +68,7 @@ mod project;
 mod render;
 mod request;
 mod resolve;
+mod retention;
 mod schema;
 mod scope;
 mod settings;
@@ -87,6 +88,7 @@ pub use project::{PROJECT_FILE, Project, SecretProvider};
 pub use render::{RenderError, TemplateError};
 pub use request::{RequestError, StepRequest};
 pub use resolve::{ResolvedPipeline, ResolvedStep, definition_of, resolve};
+pub use retention::{RetentionPeriods, retention_of};
 pub use schema::schemas;
 pub use scope::{RunScope, Scope, StepScope};
 pub use settings::{

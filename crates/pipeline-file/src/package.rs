@@ -51,7 +51,6 @@ impl Project {
             .filter_map(|entry| {
                 let (name, version) = parse(entry.value.get("from")?.as_text()?)?;
                 let python = entry.value.get("python").and_then(Node::scalar_text);
-                let python = python.map(|python| python.to_string());
                 Some(ProjectPackage { name, version, python, plugin: entry.key.clone() })
             })
             .collect();

@@ -57,9 +57,9 @@ pub use storage::StorageError;
 pub use trace::{SpanId, TraceContext, TraceId, TraceSampler};
 pub use view_store::{
     ApplyError, BookmarkSummary, Checkpoint, DataStreamFilter, DataStreamRow, DataStreamViews,
-    ExecutionFilter, ExecutionRow, ExecutionViews, Fold, KEPT_FROM_NOTE, MetricFilter, MetricKey,
-    MetricRow, MetricViews, NoteRow, Page, PipelineFilter, PipelineRow, PipelineViews, PluginKey,
-    PluginRole, PluginRow, PluginViews, ProjectedRows, ProjectionStatus, RowKey, SchemaSummary,
-    Stopped, SyncSummary, ViewRow, ViewStore,
+    ExecutionFilter, ExecutionRow, ExecutionViews, Expiring, Fold, KEPT_FROM_NOTE, MetricFilter,
+    MetricKey, MetricRow, MetricViews, NoteRow, Page, PipelineFilter, PipelineRow, PipelineViews,
+    PluginFilter, PluginKey, PluginRole, PluginRow, PluginViews, ProjectedRows, ProjectionStatus,
+    RowKey, SchemaSummary, Stopped, SyncSummary, ViewRow, ViewStore,
 };
 pub use views_rebuild::{RebuildViews, ViewsRebuild};

@@ -2,6 +2,10 @@
 //!
 //! There are five, each fed by a projection of its own. Whoever reads one asks for the trait of
 //! that view; [`ViewStore`] is all of them in one object.
+//!
+//! Rows belong to tenants. Whatever reads rows for a caller names the caller's tenant, and finds
+//! nothing of another one's; only what the runtime does for itself (driving, retention, metrics)
+//! reads across tenants, by methods that say so.
 
 mod filter;
 mod projected;
@@ -11,7 +15,9 @@ use async_trait::async_trait;
 use flexcore_domain::{ExecutionId, PipelineId, PipelineName};
 use flexcore_eventsourcing::{StreamName, Timestamp};
 
-pub use filter::{DataStreamFilter, ExecutionFilter, MetricFilter, Page, PipelineFilter};
+pub use filter::{
+    DataStreamFilter, ExecutionFilter, Expiring, MetricFilter, Page, PipelineFilter, PluginFilter,
+};
 pub use projected::{ApplyError, Checkpoint, Fold, ProjectedRows, ProjectionStatus, Stopped};
 pub use row::{
     BookmarkSummary, DataStreamRow, ExecutionRow, MetricKey, MetricRow, NoteRow, PipelineRow,
@@ -38,17 +44,31 @@ impl<T> ViewStore for T where
 /// The pipeline status view.
 #[async_trait]
 pub trait PipelineViews: Send + Sync {
-    /// One pipeline by name: of those that had it, the newest that is not archived.
+    /// One pipeline of a tenant by name: of those that had it, the newest that is not archived.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn find_pipeline(&self, name: &PipelineName) -> Result<Option<PipelineRow>, StoreError>;
+    async fn find_pipeline(
+        &self,
+        tenant: &str,
+        name: &PipelineName,
+    ) -> Result<Option<PipelineRow>, StoreError>;
 
-    /// One pipeline by id.
+    /// One pipeline of a tenant by id.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn find_pipeline_by_id(&self, id: PipelineId) -> Result<Option<PipelineRow>, StoreError>;
+    async fn find_pipeline_by_id(
+        &self,
+        tenant: &str,
+        id: PipelineId,
+    ) -> Result<Option<PipelineRow>, StoreError>;
+
+    /// The tenants that have pipelines, archived ones included, in the order of their names.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn tenants(&self) -> Result<Vec<String>, StoreError>;
 
     /// A page of pipelines, by name.
     ///
@@ -65,11 +85,22 @@ pub trait PipelineViews: Send + Sync {
 /// The execution history view.
 #[async_trait]
 pub trait ExecutionViews: Send + Sync {
-    /// One execution.
+    /// One execution of a tenant.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn find_execution(&self, id: ExecutionId) -> Result<Option<ExecutionRow>, StoreError>;
+    async fn find_execution(
+        &self,
+        tenant: &str,
+        id: ExecutionId,
+    ) -> Result<Option<ExecutionRow>, StoreError>;
+
+    /// The executions of all tenants that are `queued` or `running`, the oldest first: for whoever
+    /// drives them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn unfinished_executions(&self, limit: usize) -> Result<Vec<ExecutionRow>, StoreError>;
 
     /// A page of executions, newest first. Those with an id prefix come by id: ids begin with the
     /// time at which they were made.
@@ -83,20 +114,28 @@ pub trait ExecutionViews: Send + Sync {
         after: Option<&str>,
     ) -> Result<Page<ExecutionRow>, StoreError>;
 
-    /// Removes executions that were created before `time` and have ended; gives back how many. A
-    /// store may remove whole periods only and keep some of them. Their events stay in the log, and
-    /// building the views again brings the rows back.
+    /// Removes executions that were created before `time` and have ended; gives back how many. Of
+    /// all pipelines together a store may remove whole periods only and keep some of them. Their
+    /// events stay in the log, and building the views again brings the rows back.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn remove_executions_before(&self, time: Timestamp) -> Result<u64, StoreError>;
+    async fn remove_executions_before(
+        &self,
+        time: Timestamp,
+        of: &Expiring,
+    ) -> Result<u64, StoreError>;
 
     /// How many executions [`remove_executions_before`](Self::remove_executions_before) would
     /// remove.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn count_executions_before(&self, time: Timestamp) -> Result<u64, StoreError>;
+    async fn count_executions_before(
+        &self,
+        time: Timestamp,
+        of: &Expiring,
+    ) -> Result<u64, StoreError>;
 }
 
 /// The plugin inventory view.
@@ -114,7 +153,7 @@ pub trait PluginViews: Send + Sync {
     /// [`StoreError`].
     async fn list_plugins(
         &self,
-        role: Option<PluginRole>,
+        filter: &PluginFilter,
         limit: usize,
         after: Option<&str>,
     ) -> Result<Page<PluginRow>, StoreError>;

@@ -21,6 +21,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "log", sql: include_str!("../sql/0001_log.sql") },
     Migration { number: 2, name: "lease", sql: include_str!("../sql/0002_lease.sql") },
     Migration { number: 3, name: "views", sql: include_str!("../sql/0003_views.sql") },
+    Migration { number: 4, name: "tenants", sql: include_str!("../sql/0004_tenants.sql") },
 ];
 
 /// The oldest server that a store runs on.

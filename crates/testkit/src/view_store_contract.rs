@@ -2,6 +2,7 @@
 
 mod folding;
 mod more_views;
+mod tenants;
 
 use flexcore_domain::{EnvironmentName, ExecutionId, PipelineId, PipelineName};
 use flexcore_eventsourcing::{Epoch, Hash, Timestamp};
@@ -22,6 +23,10 @@ pub use more_views::{
     data_streams_are_listed_by_pipeline, executions_that_ended_long_ago_are_removed, metric_row,
     metrics_are_listed_by_name, pages_continue_where_they_ended_while_rows_come, plugin_row,
     plugins_are_listed_by_name,
+};
+pub use tenants::{
+    old_executions_of_one_pipeline_are_removed, tenants_with_the_same_names_see_their_own,
+    unfinished_executions_of_all_tenants_are_found,
 };
 
 /// Calls a macro with every case of this suite, each a function of the views.
@@ -48,14 +53,21 @@ macro_rules! for_each_view_case {
             of_several_folds_each_is_taken_or_refused,
             of_two_folds_at_once_one_is_written,
             a_stopped_projection_is_remembered_until_it_goes_on,
+            tenants_with_the_same_names_see_their_own,
+            unfinished_executions_of_all_tenants_are_found,
+            old_executions_of_one_pipeline_are_removed,
         }
     };
 }
+
+/// Whose the rows of tests are unless they say otherwise.
+pub const TENANT: &str = "default";
 
 /// A row of the pipeline status view.
 pub fn pipeline_row(number: u128, name: &str) -> PipelineRow {
     PipelineRow {
         id: PipelineId(Uuid::from_u128(number)),
+        tenant: TENANT.into(),
         name: pipeline_name(name),
         status: "active".to_owned(),
         version: 1,
@@ -72,6 +84,7 @@ pub fn pipeline_row(number: u128, name: &str) -> PipelineRow {
 pub fn execution_row(number: u128, pipeline: &str, time: i64) -> ExecutionRow {
     ExecutionRow {
         id: ExecutionId(Uuid::from_u128(number)),
+        tenant: TENANT.into(),
         pipeline_id: PipelineId(Uuid::from_u128(1)),
         pipeline: pipeline_name(pipeline),
         version: 1,
@@ -119,17 +132,17 @@ pub async fn rows_and_checkpoint_are_replaced(views: &dyn ViewStore) {
     apply(views, 10, updates).await;
     assert_eq!(checkpoint("status").await, Some(Checkpoint { position: 10, hash: Hash([7; 32]) }));
     assert_eq!(checkpoint("other").await, None);
-    let found = views.find_pipeline(&pipeline.name).await.expect("it can be read");
+    let found = views.find_pipeline(TENANT, &pipeline.name).await.expect("it can be read");
     assert_eq!(found.as_ref(), Some(&pipeline));
     pipeline.version = 2;
     pipeline.tags.clear();
     pipeline.description = None;
     apply(views, 11, vec![ViewRow::Pipeline(pipeline.clone())]).await;
-    let found = views.find_pipeline_by_id(pipeline.id).await.expect("it can be read");
+    let found = views.find_pipeline_by_id(TENANT, pipeline.id).await.expect("it can be read");
     assert_eq!(found, Some(pipeline));
-    let found = views.find_execution(execution.id).await.expect("it can be read");
+    let found = views.find_execution(TENANT, execution.id).await.expect("it can be read");
     assert_eq!(found, Some(execution));
-    let absent = views.find_execution(ExecutionId(Uuid::from_u128(9))).await;
+    let absent = views.find_execution(TENANT, ExecutionId(Uuid::from_u128(9))).await;
     assert_eq!(absent.expect("it can be read"), None);
 }
 
@@ -139,7 +152,7 @@ pub async fn a_name_belongs_to_the_pipeline_that_is_not_archived(views: &dyn Vie
     let present = pipeline_row(2, "flights");
     let updates = [present.clone(), former].map(ViewRow::Pipeline).to_vec();
     apply(views, 1, updates).await;
-    let found = views.find_pipeline(&present.name).await.expect("it can be read");
+    let found = views.find_pipeline(TENANT, &present.name).await.expect("it can be read");
     assert_eq!(found, Some(present));
 }
 
@@ -166,7 +179,7 @@ pub async fn pipelines_are_listed_by_name(views: &dyn ViewStore) {
             }
         }
     };
-    let all = PipelineFilter::default();
+    let all = PipelineFilter::of(TENANT);
     assert_eq!(names(all.clone()).await, ["alpha", "bravo", "charlie", "delta"]);
     let active = PipelineFilter { statuses: vec!["active".into(), "draft".into()], ..all.clone() };
     assert_eq!(names(active).await, ["alpha", "bravo", "charlie"]);
@@ -202,7 +215,7 @@ pub async fn executions_are_listed_newest_first(views: &dyn ViewStore) {
             }
         }
     };
-    let all = ExecutionFilter::default();
+    let all = ExecutionFilter::of(TENANT);
     assert_eq!(list(all.clone()).await, [5, 4, 3, 2, 1]);
     let pipeline = Some(pipeline_name("flights"));
     assert_eq!(list(ExecutionFilter { pipeline, ..all.clone() }).await, [4, 3, 2, 1]);

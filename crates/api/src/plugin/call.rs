@@ -54,6 +54,9 @@ pub struct ExecutePlugin {
     /// parameters.
     #[serde(default)]
     pub input: Value,
+    /// The idempotency key: asking twice with one key makes one call. Its answer is given once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
 }
 
 fn no_settings() -> Value {
@@ -64,7 +67,12 @@ impl Command for ExecutePlugin {
     type Reply = PluginExecuted;
     const NAME: &'static str = "ExecutePlugin";
     const PERMISSION: &'static str = "plugin.execute";
-    const ROUTE: Option<Route> = Some(Route::post("plugins/{name}/execute"));
+    const ROUTE: Option<Route> =
+        Some(Route::post("plugins/{name}/execute").keyed_by("idempotency_key"));
+
+    fn idempotency_key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
 }
 
 /// What a call of a plugin came to.

@@ -13,6 +13,9 @@ use crate::{Command, Route, Written};
 pub struct RegisterPlugin {
     /// Where it comes from.
     pub source: PluginSourceView,
+    /// The idempotency key. Registering the same files again changes nothing in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
 }
 
 /// Where a plugin comes from. Paths are those of the machine that keeps the store.
@@ -38,7 +41,12 @@ impl Command for RegisterPlugin {
     type Reply = PluginRegistered;
     const NAME: &'static str = "RegisterPlugin";
     const PERMISSION: &'static str = "plugin.register";
-    const ROUTE: Option<Route> = Some(Route::post("plugins/register").replying(201));
+    const ROUTE: Option<Route> =
+        Some(Route::post("plugins/register").replying(201).keyed_by("idempotency_key"));
+
+    fn idempotency_key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
 }
 
 /// What registering a plugin came to.

@@ -1,5 +1,7 @@
 //! ListDataStreams.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use flexcore_api::{DataStreamPage, ListDataStreams};
 use flexcore_domain::InvalidName;
@@ -12,11 +14,12 @@ use crate::{HandleQuery, RequestContext, Services, UseCaseError, projection::Vie
 impl HandleQuery<ListDataStreams> for Services {
     async fn answer(
         &self,
-        _context: &RequestContext,
+        context: &RequestContext,
         query: ListDataStreams,
     ) -> Result<DataStreamPage, UseCaseError> {
         let invalid = |error: InvalidName| UseCaseError::invalid(error.to_string());
         let filter = DataStreamFilter {
+            tenant: Arc::clone(&context.tenant),
             pipeline: query.pipeline.map(|name| name.parse()).transpose().map_err(invalid)?,
             environment: query.environment.map(|name| name.parse()).transpose().map_err(invalid)?,
         };

@@ -14,7 +14,7 @@ impl HandleCommand<CancelExecution> for Services {
         context: &RequestContext,
         command: CancelExecution,
     ) -> Result<Written, UseCaseError> {
-        let id = self.resolve_execution(&command.execution).await?;
+        let id = self.resolve_execution(context, &command.execution).await?;
         let stream = streams::execution(&context.tenant, id);
         let request = ExecutionCommand::RequestCancellation { reason: command.reason };
         let position = self.change::<Execution>(context, &stream, &request).await?;

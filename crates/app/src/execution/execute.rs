@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use flexcore_api::{ExecutePipeline, ExecutionAccepted, ExecutionRefresh};
 use flexcore_domain::{
     EnvironmentName, Execution, ExecutionId, ExecutionOrder, FullRefresh, PLAN_RULES, Pipeline,
-    PipelineDefinition, StepId, StepKind, execution::ExecutionCommand,
+    PipelineDefinition, PipelineStatus, StepId, StepKind, execution::ExecutionCommand,
+    pipeline::PipelineRejection,
 };
 use flexcore_eventsourcing::{Aggregate, Append};
 use flexcore_pipeline_file::{ParameterInput, ResolvedPipeline, resolve};
@@ -39,6 +40,7 @@ impl HandleCommand<ExecutePipeline> for Services {
         {
             return Ok(accepted(&there.order, true, 0));
         }
+        must_begin(&pipeline)?;
         let order = self.order(id, &pipeline, command)?;
         let create = ExecutionCommand::Create(order.clone());
         let events = Execution::decide(None, &create, order.created_at)?;
@@ -52,6 +54,17 @@ impl HandleCommand<ExecutePipeline> for Services {
             Err(AppendError::Conflict { .. }) => Ok(accepted(&order, true, 0)),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// What was deactivated or archived begins nothing.
+fn must_begin(pipeline: &Pipeline) -> Result<(), UseCaseError> {
+    match pipeline.status {
+        PipelineStatus::Draft | PipelineStatus::Active => Ok(()),
+        PipelineStatus::Inactive => {
+            Err(UseCaseError::Inactive { name: pipeline.definition.name.to_string() })
+        }
+        PipelineStatus::Archived => Err(PipelineRejection::Archived.into()),
     }
 }
 

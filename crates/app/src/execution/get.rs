@@ -14,7 +14,7 @@ impl HandleQuery<GetExecution> for Services {
         context: &RequestContext,
         query: GetExecution,
     ) -> Result<ExecutionView, UseCaseError> {
-        let id = self.resolve_execution(&query.execution).await?;
+        let id = self.resolve_execution(context, &query.execution).await?;
         let stream = streams::execution(&context.tenant, id);
         let recorded = self.history(&stream, 1).await?;
         let events = decode(&stream, &recorded)?;

@@ -1,5 +1,7 @@
 //! ListExecutions.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use flexcore_api::{ExecutionPage, ExecutionSummary, ListExecutions};
 use flexcore_ports::{ExecutionFilter, ExecutionRow};
@@ -10,7 +12,7 @@ use crate::{HandleQuery, RequestContext, Services, UseCaseError, format_time, pr
 impl HandleQuery<ListExecutions> for Services {
     async fn answer(
         &self,
-        _context: &RequestContext,
+        context: &RequestContext,
         query: ListExecutions,
     ) -> Result<ExecutionPage, UseCaseError> {
         self.up_to_date(View::Executions).await?;
@@ -18,8 +20,11 @@ impl HandleQuery<ListExecutions> for Services {
         let pipeline = pipeline.map_err(|error: flexcore_domain::InvalidName| {
             UseCaseError::invalid(error.to_string())
         })?;
-        let filter =
-            ExecutionFilter { pipeline, statuses: query.statuses, ..ExecutionFilter::default() };
+        let filter = ExecutionFilter {
+            pipeline,
+            statuses: query.statuses,
+            ..ExecutionFilter::of(Arc::clone(&context.tenant))
+        };
         let views = &self.ports.views;
         let page = views.list_executions(&filter, query.limit, query.after.as_deref()).await?;
         Ok(ExecutionPage {

@@ -14,7 +14,7 @@ impl HandleCommand<RetryExecution> for Services {
         context: &RequestContext,
         command: RetryExecution,
     ) -> Result<Written, UseCaseError> {
-        let id = self.resolve_execution(&command.execution).await?;
+        let id = self.resolve_execution(context, &command.execution).await?;
         let stream = streams::execution(&context.tenant, id);
         let position = self.change::<Execution>(context, &stream, &ExecutionCommand::Retry).await?;
         Ok(Written { position })

@@ -1,5 +1,7 @@
 //! What `run` does beside executions of the same pipeline that are there already.
 
+use std::sync::Arc;
+
 use flexcore_domain::{ExecutionId, PipelineName};
 use flexcore_ports::{ExecutionFilter, ExecutionRow, Page};
 
@@ -62,7 +64,7 @@ impl Services {
     ) -> Result<RunDecision, UseCaseError> {
         self.up_to_date(View::Executions).await?;
         if policy == RunPolicy::Resume {
-            let page = self.executions_of(pipeline, &[], 1, None).await?;
+            let page = self.executions_of(context, pipeline, &[], 1, None).await?;
             return Ok(page.items.into_iter().next().map_or(RunDecision::Start, resume));
         }
         let Some(row) = self.newest_interrupted(context, pipeline).await? else {
@@ -82,7 +84,8 @@ impl Services {
         let unfinished = ["queued", "running"];
         let mut next = None;
         loop {
-            let page = self.executions_of(pipeline, &unfinished, PAGE, next.as_deref()).await?;
+            let page =
+                self.executions_of(context, pipeline, &unfinished, PAGE, next.as_deref()).await?;
             for row in page.items {
                 if self.is_interrupted(context, row.id).await? {
                     return Ok(Some(row));
@@ -111,6 +114,7 @@ impl Services {
 
     async fn executions_of(
         &self,
+        context: &RequestContext,
         pipeline: &PipelineName,
         statuses: &[&str],
         limit: usize,
@@ -119,7 +123,7 @@ impl Services {
         let filter = ExecutionFilter {
             pipeline: Some(pipeline.clone()),
             statuses: statuses.iter().map(|status| (*status).to_owned()).collect(),
-            ..ExecutionFilter::default()
+            ..ExecutionFilter::of(Arc::clone(&context.tenant))
         };
         Ok(self.ports.views.list_executions(&filter, limit, after).await?)
     }

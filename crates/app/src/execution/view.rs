@@ -61,14 +61,7 @@ impl ViewBuilder {
             ExecutionEvent::Retried { .. } => self.ended_at = None,
             _ => {}
         }
-        let (step, detail) = describe(event);
-        self.timeline.push(TimelineEntry {
-            at: format_time(at),
-            position: recorded.position,
-            event: recorded.event.type_name.to_string(),
-            step: step.map(ToString::to_string),
-            detail,
-        });
+        self.timeline.push(timeline_entry(recorded, event));
     }
 
     pub(super) fn build(self, execution: &Execution, now: Timestamp) -> ExecutionView {
@@ -136,6 +129,18 @@ impl ViewBuilder {
             },
             sandbox: self.sandboxes.get(id).cloned(),
         }
+    }
+}
+
+/// An event in a line.
+pub(super) fn timeline_entry(recorded: &RecordedEvent, event: &ExecutionEvent) -> TimelineEntry {
+    let (step, detail) = describe(event);
+    TimelineEntry {
+        at: format_time(recorded.event.occurred_at),
+        position: recorded.position,
+        event: recorded.event.type_name.to_string(),
+        step: step.map(ToString::to_string),
+        detail,
     }
 }
 

@@ -13,18 +13,15 @@ impl HandleQuery<GetPipeline> for Services {
         context: &RequestContext,
         query: GetPipeline,
     ) -> Result<PipelineView, UseCaseError> {
-        let pipeline = self.get_pipeline(context, &query.name).await?;
+        let (pipeline, aggregate_version) = self.named_pipeline(context, &query.name).await?;
         let version = query.version.unwrap_or(pipeline.version);
-        let definition = if version == pipeline.version {
-            pipeline.definition
-        } else {
-            self.definition_at(context, pipeline.id, version).await?
-        };
+        let definition = self.definition_of_version(context, &pipeline, version).await?;
         Ok(PipelineView {
             id: pipeline.id.to_string(),
             name: definition.name.to_string(),
             status: pipeline.status.as_str().to_owned(),
             version,
+            aggregate_version,
             description: definition.description,
             owner: definition.owner,
             tags: definition.tags,
@@ -34,7 +31,7 @@ impl HandleQuery<GetPipeline> for Services {
     }
 }
 
-fn outline(step: &StepDefinition) -> StepOutline {
+pub(super) fn outline(step: &StepDefinition) -> StepOutline {
     StepOutline {
         id: step.id.to_string(),
         kind: step.kind.as_str().to_owned(),

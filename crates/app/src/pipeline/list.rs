@@ -1,5 +1,7 @@
 //! ListPipelines.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use flexcore_api::{ListPipelines, PipelinePage, PipelineSummary};
 use flexcore_ports::{PipelineFilter, PipelineRow};
@@ -10,11 +12,12 @@ use crate::{HandleQuery, RequestContext, Services, UseCaseError, format_time, pr
 impl HandleQuery<ListPipelines> for Services {
     async fn answer(
         &self,
-        _context: &RequestContext,
+        context: &RequestContext,
         query: ListPipelines,
     ) -> Result<PipelinePage, UseCaseError> {
         self.up_to_date(View::Pipelines).await?;
         let filter = PipelineFilter {
+            tenant: Arc::clone(&context.tenant),
             statuses: query.statuses,
             tag: query.tag,
             text: query.text,

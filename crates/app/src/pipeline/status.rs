@@ -1,13 +1,13 @@
 //! GetPipelineStatus.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use flexcore_api::{GetPipelineStatus, PipelineStatusView};
 use flexcore_domain::{ExecutionStatus, PipelineName};
 use flexcore_ports::{ExecutionFilter, RowKey, ViewRow};
 
-use super::list::summary;
+use super::{change::not_found, list::summary};
 use crate::{
     HandleQuery, RequestContext, Services, UseCaseError,
     execution::execution_summary,
@@ -27,25 +27,24 @@ const STATUSES: [ExecutionStatus; 5] = [
 impl HandleQuery<GetPipelineStatus> for Services {
     async fn answer(
         &self,
-        _context: &RequestContext,
+        context: &RequestContext,
         query: GetPipelineStatus,
     ) -> Result<PipelineStatusView, UseCaseError> {
-        let not_found = || UseCaseError::NotFound {
-            what: "pipeline",
-            name: query.name.clone(),
-            hint: Some("`flexcore pipeline list` shows those that were run before".to_owned()),
-        };
+        let not_found = || not_found(&query.name);
         let name: PipelineName = query.name.parse().map_err(|_| not_found())?;
         for view in [View::Pipelines, View::Executions, View::Metrics] {
             self.up_to_date(view).await?;
         }
         let views = &self.ports.views;
-        let pipeline = views.find_pipeline(&name).await?.ok_or_else(not_found)?;
-        let filter = ExecutionFilter { pipeline: Some(name), ..ExecutionFilter::default() };
+        let pipeline = views.find_pipeline(&context.tenant, &name).await?.ok_or_else(not_found)?;
+        let filter = ExecutionFilter {
+            pipeline: Some(name),
+            ..ExecutionFilter::of(Arc::clone(&context.tenant))
+        };
         let newest = views.list_executions(&filter, 1, None).await?.items.into_iter().next();
         Ok(PipelineStatusView {
             pipeline: summary(pipeline),
-            executions: self.counted(&query.name).await?,
+            executions: self.counted(&context.tenant, &query.name).await?,
             last_execution: newest.map(execution_summary),
         })
     }
@@ -54,9 +53,13 @@ impl HandleQuery<GetPipelineStatus> for Services {
 impl Services {
     /// How many executions of a pipeline there are with each status. Counting them would take
     /// longer the more there are; the view of metrics has counted them.
-    async fn counted(&self, pipeline: &str) -> Result<BTreeMap<String, u64>, UseCaseError> {
+    async fn counted(
+        &self,
+        tenant: &str,
+        pipeline: &str,
+    ) -> Result<BTreeMap<String, u64>, UseCaseError> {
         let key = |status: ExecutionStatus| {
-            let labels = [("pipeline", pipeline), ("status", status.as_str())];
+            let labels = [("tenant", tenant), ("pipeline", pipeline), ("status", status.as_str())];
             RowKey::Metric(metric("pipeline_executions", &labels))
         };
         let keys = STATUSES.map(key).to_vec();

@@ -2,10 +2,13 @@
 
 use async_trait::async_trait;
 use flexcore_api::{PipelineSaved, UpdatePipeline};
-use flexcore_domain::{Pipeline, pipeline::PipelineCommand};
+use flexcore_domain::pipeline::PipelineCommand;
 
-use super::{definition_of, is_same};
-use crate::{HandleCommand, RequestContext, Services, UseCaseError, streams};
+use super::{
+    change::{Changed, must_be_at},
+    definition_of, is_same,
+};
+use crate::{HandleCommand, RequestContext, Services, UseCaseError};
 
 #[async_trait]
 impl HandleCommand<UpdatePipeline> for Services {
@@ -15,16 +18,17 @@ impl HandleCommand<UpdatePipeline> for Services {
         command: UpdatePipeline,
     ) -> Result<PipelineSaved, UseCaseError> {
         let definition = definition_of(&command.document)?;
-        let name = definition.name.to_string();
-        let pipeline = self.get_pipeline(context, &name).await?;
+        let expected_version = command.expected_version;
+        let (pipeline, aggregate_version) = self.named_pipeline(context, &command.name).await?;
         let id = pipeline.id.to_string();
         if is_same(&pipeline.definition, &definition) {
-            return Ok(PipelineSaved { id, version: pipeline.version, position: 0 });
+            must_be_at(&pipeline, expected_version, aggregate_version)?;
+            let version = pipeline.version;
+            return Ok(PipelineSaved { id, version, aggregate_version, position: 0 });
         }
-        let stream = streams::pipeline(&context.tenant, pipeline.id);
         let update = PipelineCommand::Update { definition };
-        let position = self.change::<Pipeline>(context, &stream, &update).await?;
-        let version = self.get_pipeline(context, &name).await?.version;
-        Ok(PipelineSaved { id, version, position })
+        let Changed { pipeline, aggregate_version, position } =
+            self.change_pipeline(context, pipeline.id, expected_version, &update).await?;
+        Ok(PipelineSaved { id, version: pipeline.version, aggregate_version, position })
     }
 }

@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use flexcore_api::{ExecutePlugin, PluginExecuted};
 use flexcore_domain::{
     ExecutionId, Plugin, PluginCallId, PluginStatus, StepId,
-    plugin::{PluginCallEnd, PluginCallFailure, PluginCommand, PluginRegistration},
+    plugin::{PluginCallEnd, PluginCallFailure, PluginCommand, PluginEvent, PluginRegistration},
 };
+use flexcore_eventsourcing::StreamName;
 use flexcore_ports::{CallablePlugin, PluginEnd, PluginError, PluginOutput};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     call::{Wish, accepts_config},
@@ -20,11 +22,15 @@ use crate::{
     HandleCommand, RequestContext, Services, UseCaseError,
     execution::audit::{isolation_view, use_view},
     output::mask_output,
+    repository::decode,
     streams,
 };
 
 /// The step under which the log of a call by hand lies: there is none, so nothing else lies there.
 const LOG_STEP: &str = "call";
+
+/// The namespace of ids of calls that derive from an idempotency key.
+const KEYS: Uuid = Uuid::from_u128(0x61b7_0c2d_95ae_4d0c_8f43_5e92_0ab6_d71f);
 
 /// Where the log of a call by hand lies: where that of an execution with the same number would.
 pub fn log_of_call(call: PluginCallId) -> (ExecutionId, StepId, u32) {
@@ -43,14 +49,14 @@ impl HandleCommand<ExecutePlugin> for Services {
         let plugin = self.callable(context, &found, Asker::default())?;
         let found = self.with_events(context, found).await?;
         self.note_rights(context, &found, &plugin).await;
-        let call = PluginCallId(self.ports.ids.next());
+        let stream = streams::plugin(&context.tenant, &parsed_name(&found)?);
+        let call = self.call_id(context, &stream, command.idempotency_key.as_deref()).await?;
         let (execution, step, attempt) = log_of_call(call);
         let log = self
             .ports
             .logs
             .open(execution, &step, attempt)
             .map_err(|error| UseCaseError::refused(format!("the call has no log: {error}")))?;
-        let stream = streams::plugin(&context.tenant, &parsed_name(&found)?);
         let start = PluginCommand::StartExecution { call, operation: command.operation.clone() };
         self.change::<Plugin>(context, &stream, &start).await?;
         let wish = Wish {
@@ -74,6 +80,27 @@ impl HandleCommand<ExecutePlugin> for Services {
 }
 
 impl Services {
+    /// A new call's id. That of a call with a key derives from it, so that the log tells whether the
+    /// call was made before.
+    async fn call_id(
+        &self,
+        context: &RequestContext,
+        stream: &StreamName,
+        key: Option<&str>,
+    ) -> Result<PluginCallId, UseCaseError> {
+        let Some(key) = key else { return Ok(PluginCallId(self.ports.ids.next())) };
+        let name = format!("{}/{stream}/{key}", context.tenant);
+        let call = PluginCallId(Uuid::new_v5(&KEYS, name.as_bytes()));
+        let recorded = self.history(stream, 1).await?;
+        let was_made = decode::<PluginEvent>(stream, &recorded)?.into_iter().any(|event| {
+            matches!(event, PluginEvent::ExecutionStarted { call: made, .. } if made == call)
+        });
+        if was_made {
+            return Err(UseCaseError::KeyUsed { what: "call", found: call.to_string() });
+        }
+        Ok(call)
+    }
+
     /// A plugin that has events. One that comes with FlexCore gets its first ones, so that what
     /// its calls use is in the log like that of all others.
     pub(super) async fn with_events(

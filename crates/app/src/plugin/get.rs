@@ -1,5 +1,7 @@
 //! GetPlugin.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use flexcore_api::{GetPlugin, PluginView};
 use flexcore_ports::{PluginKey, PluginRole};
@@ -21,7 +23,8 @@ impl HandleQuery<GetPlugin> for Services {
         self.up_to_date(View::Plugins).await?;
         let mut found = Vec::new();
         for role in roles {
-            let key = PluginKey { name: query.name.clone(), role };
+            let tenant = Arc::clone(&context.tenant);
+            let key = PluginKey { tenant, name: query.name.clone(), role };
             let row = self.ports.views.find_plugin(&key).await?.map(view);
             let row = row.or_else(|| (role == PluginRole::Plugin).then(|| never_used(key)));
             let Some(row) = row else { continue };

@@ -1,8 +1,10 @@
 //! ListActivePlugins.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use flexcore_api::{ListActivePlugins, PluginPage, PluginView};
-use flexcore_ports::{PluginKey, PluginRole};
+use flexcore_ports::{PluginFilter, PluginKey, PluginRole};
 
 use super::{never_used, role, view};
 use crate::{HandleQuery, RequestContext, Services, UseCaseError, projection::View};
@@ -20,11 +22,13 @@ impl HandleQuery<ListActivePlugins> for Services {
         if query.after.is_none() && wanted.is_none_or(|role| role == PluginRole::Plugin) {
             items.extend(self.unused_built_ins(context, &query).await?);
         }
+        let tenant = Arc::clone(&context.tenant);
+        let filter = PluginFilter { tenant, role: wanted };
         let mut after = query.after.clone();
         // Where only some are wanted, more than one page of the view may have to be looked at.
         loop {
             let left = query.limit.saturating_sub(items.len()).max(1);
-            let page = self.ports.views.list_plugins(wanted, left, after.as_deref()).await?;
+            let page = self.ports.views.list_plugins(&filter, left, after.as_deref()).await?;
             for row in page.items {
                 let view = self.with_registration(context, view(row)).await?;
                 items.extend(is_wanted(&query, &view).then_some(view));
@@ -49,7 +53,8 @@ impl Services {
         let mut unused = Vec::new();
         for plugin in &lifecycle.ports.built_in {
             let name = plugin.manifest.name.clone();
-            let key = PluginKey { name, role: PluginRole::Plugin };
+            let tenant = Arc::clone(&context.tenant);
+            let key = PluginKey { tenant, name, role: PluginRole::Plugin };
             if self.ports.views.find_plugin(&key).await?.is_none() {
                 let view = self.with_registration(context, never_used(key)).await?;
                 unused.extend(is_wanted(query, &view).then_some(view));

@@ -1,12 +1,15 @@
 //! DisablePlugin, EnablePlugin and UnregisterPlugin.
 
 use async_trait::async_trait;
-use flexcore_api::{DisablePlugin, EnablePlugin, UnregisterPlugin, Written};
+use flexcore_api::{Command as _, DisablePlugin, EnablePlugin, UnregisterPlugin, Written};
 use flexcore_domain::{Plugin, PluginName, plugin::PluginCommand};
 use flexcore_plugin_protocol::ContentDigest;
 
 use super::error::not_registered;
 use crate::{HandleCommand, RequestContext, Services, UseCaseError, streams};
+
+/// What it takes to remove files: tenants that registered the same ones share them.
+const REMOVE_FILES: &str = "system.plugin-files";
 
 #[async_trait]
 impl HandleCommand<DisablePlugin> for Services {
@@ -42,6 +45,9 @@ impl HandleCommand<UnregisterPlugin> for Services {
         context: &RequestContext,
         command: UnregisterPlugin,
     ) -> Result<Written, UseCaseError> {
+        if command.remove_files {
+            context.must_operate(UnregisterPlugin::NAME, REMOVE_FILES)?;
+        }
         let unregister = PluginCommand::Unregister;
         let (written, digest) = self.manage(context, &command.name, &unregister).await?;
         self.let_go(&digest).await;

@@ -44,6 +44,7 @@ impl Projection for ExecutionHistory {
         if let ExecutionEvent::Created(order) = event {
             rows.put(ViewRow::Execution(ExecutionRow {
                 id: order.id,
+                tenant: fact.tenant(),
                 pipeline_id: order.pipeline_id,
                 pipeline: order.pipeline.clone(),
                 version: order.version,

@@ -1,5 +1,7 @@
 //! Stored events in the domain's words.
 
+use std::sync::Arc;
+
 use flexcore_domain::{
     DataStream, EnvironmentName, Execution, ExecutionId, InvalidName, Pipeline, PipelineId, Plugin,
     PluginName, data_stream::DataStreamEvent, execution::ExecutionEvent, pipeline::PipelineEvent,
@@ -21,6 +23,17 @@ impl Fact<'_> {
     /// When it occurred.
     pub(super) fn at(&self) -> Timestamp {
         self.recorded.event.occurred_at
+    }
+
+    /// Whose it is: the tenant that the name of its event stream begins with.
+    pub(super) fn tenant(&self) -> Arc<str> {
+        let (stream, known) = (&self.recorded.stream, &self.recorded.event.context.tenant);
+        // Most tenants are written as they are, and need no decoding.
+        let written = stream.as_str().split('/').next().unwrap_or_default();
+        if written == &**known && !written.contains('%') {
+            return Arc::clone(known);
+        }
+        stream.tenant().into()
     }
 }
 

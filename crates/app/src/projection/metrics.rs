@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `pipelines` | `status` | pipelines that have this status now |
 //! | `executions` | `status` | executions that have this status now |
-//! | `pipeline_executions` | `pipeline`, `status` | the same of one pipeline |
+//! | `pipeline_executions` | `tenant`, `pipeline`, `status` | the same of one pipeline |
 //! | `executions_ended_by_day` | `day`, `status` | executions that ended so on that day (UTC) |
 //! | `attempts` | `kind`, `outcome` | attempts of steps that were `started`, `completed`, `failed` |
 //! | `records_moved`, `bytes_moved` | | what completed attempts counted |
@@ -91,12 +91,13 @@ fn status(
         (Some(note.status.clone()), note.pipeline.clone())
     };
     let present = Some(status.as_str().to_owned());
-    let at = fact.at();
+    let (at, tenant) = (fact.at(), fact.tenant());
     move_on(rows, at, former.clone(), present.clone(), |status| {
         metric("executions", &[("status", status)])
     });
     move_on(rows, at, former, present, |status| {
-        metric("pipeline_executions", &[("pipeline", &pipeline), ("status", status)])
+        let labels = [("tenant", &*tenant), ("pipeline", &*pipeline), ("status", status)];
+        metric("pipeline_executions", &labels)
     });
     if status.has_ended() {
         let labels = [("day", &*day(at)), ("status", status.as_str())];

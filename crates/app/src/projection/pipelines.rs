@@ -41,6 +41,7 @@ impl Projection for PipelineStatusProjection {
         if let PipelineEvent::Created { id, definition } = event {
             let row = PipelineRow {
                 id: *id,
+                tenant: fact.tenant(),
                 name: definition.name.clone(),
                 status: PipelineStatus::Draft.as_str().to_owned(),
                 version: 1,

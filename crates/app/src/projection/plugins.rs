@@ -3,7 +3,7 @@
 //! targets have no events of their own, so that one which was never named or used is not in it, and
 //! an error counts for both ends of its sync.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use flexcore_domain::{
     FailureReason, PipelineStatus, data_stream::DataStreamEvent, execution::ExecutionEvent,
@@ -36,6 +36,7 @@ impl Projection for PluginInventory {
 
     fn needs(&self, fact: &Fact<'_>, rows: &Rows, keys: &mut BTreeSet<RowKey>) {
         known::needs(fact, rows, keys);
+        let tenant = fact.tenant();
         match fact.event {
             DomainEvent::Pipeline(id, event) => {
                 let named = match event {
@@ -43,36 +44,41 @@ impl Projection for PluginInventory {
                     | PipelineEvent::Updated { definition, .. } => known::plugins_of(definition),
                     _ => [vec![], vec![], vec![]],
                 };
-                let former = known::pipeline(rows, *id).ok().map(keys_of_note);
-                let all = plugin_keys(&named).into_iter().chain(former.into_iter().flatten());
+                let of = |note| keys_of_note(note, &tenant);
+                let former = known::pipeline(rows, *id).ok().map(of);
+                let all =
+                    plugin_keys(&named, &tenant).into_iter().chain(former.into_iter().flatten());
                 keys.extend(all.map(RowKey::Plugin));
             }
             DomainEvent::DataStream(_, DataStreamEvent::SyncStarted { plugins, .. }) => {
-                keys.extend(ends(&plugins.tap, &plugins.target).map(RowKey::Plugin));
+                keys.extend(ends(&plugins.tap, &plugins.target, &tenant).map(RowKey::Plugin));
             }
             DomainEvent::Execution(
                 id,
                 ExecutionEvent::StepStarted { step, .. } | ExecutionEvent::StepFailed { step, .. },
             ) => {
                 if let Some(sync) = known::sync(rows, *id, step) {
-                    keys.extend(ends(&sync.tap, &sync.target).map(RowKey::Plugin));
+                    keys.extend(ends(&sync.tap, &sync.target, &tenant).map(RowKey::Plugin));
                 }
-                keys.extend(known::called(rows, *id, step).map(called).map(RowKey::Plugin));
+                keys.extend(
+                    known::called(rows, *id, step).map(called_by(&tenant)).map(RowKey::Plugin),
+                );
             }
             // Its steps may start in the same page, when nothing is known of it yet.
             DomainEvent::Execution(_, ExecutionEvent::Created(order)) => {
                 let version = version_key(order.pipeline_id, order.version);
                 let plugins = known::called_by_version(rows, &version);
-                keys.extend(plugins.map(called).map(RowKey::Plugin));
+                keys.extend(plugins.map(called_by(&tenant)).map(RowKey::Plugin));
             }
             DomainEvent::Plugin(name, _) => {
-                keys.insert(RowKey::Plugin(called(name.as_str())));
+                keys.insert(RowKey::Plugin(called(name.as_str(), &tenant)));
             }
             _ => {}
         }
     }
 
     fn fold(&self, rows: &mut Rows, fact: &Fact<'_>) -> Result<(), String> {
+        let tenant = fact.tenant();
         match fact.event {
             DomainEvent::Pipeline(..) => {
                 let former = named_by(rows, fact);
@@ -91,9 +97,9 @@ impl Projection for PluginInventory {
             // same execution does not begin the sync again.
             DomainEvent::Execution(id, ExecutionEvent::StepStarted { step, .. }) => {
                 if let Some(sync) = known::sync(rows, *id, step).cloned() {
-                    used(rows, &sync, fact.at());
+                    used(rows, &sync, fact);
                 }
-                if let Some(key) = known::called(rows, *id, step).map(called) {
+                if let Some(key) = known::called(rows, *id, step).map(called_by(&tenant)) {
                     began(row(rows, &key), fact.at());
                 }
             }
@@ -101,17 +107,17 @@ impl Projection for PluginInventory {
                 let sync = known::sync(rows, *id, step).cloned();
                 if let Some(sync) = sync.filter(|_| error.reason != FailureReason::NodeLost) {
                     let line = &error.message;
-                    for key in ends(&sync.tap, &sync.target) {
+                    for key in ends(&sync.tap, &sync.target, &tenant) {
                         failed(row(rows, &key), line, fact.at());
                     }
                 }
-                let key = known::called(rows, *id, step).map(called);
+                let key = known::called(rows, *id, step).map(called_by(&tenant));
                 if let Some(key) = key.filter(|_| error.reason != FailureReason::NodeLost) {
                     failed(row(rows, &key), &error.message, fact.at());
                 }
             }
             DomainEvent::Plugin(name, event) => {
-                let row = row(rows, &called(name.as_str()));
+                let row = row(rows, &called(name.as_str(), &tenant));
                 match event {
                     PluginEvent::ExecutionStarted { .. } => began(row, fact.at()),
                     PluginEvent::ExecutionFailed { error, .. } => {
@@ -132,7 +138,7 @@ impl Projection for PluginInventory {
                 let held = known::execution(rows, *execution).ok();
                 let held = held.and_then(|note| note.syncs.get(&address.state));
                 if held != Some(&sync) {
-                    used(rows, &sync, fact.at());
+                    used(rows, &sync, fact);
                 }
             }
             _ => {}
@@ -146,34 +152,46 @@ fn named_by(rows: &Rows, fact: &Fact<'_>) -> BTreeSet<PluginKey> {
     let DomainEvent::Pipeline(id, _) = fact.event else { return BTreeSet::new() };
     let note = known::pipeline(rows, *id).ok();
     let note = note.filter(|note| note.status != PipelineStatus::Archived.as_str());
-    note.map(keys_of_note).unwrap_or_default()
+    note.map(|note| keys_of_note(note, &fact.tenant())).unwrap_or_default()
 }
 
-fn keys_of_note(note: &PipelineNote) -> BTreeSet<PluginKey> {
-    plugin_keys(&[note.taps.clone(), note.targets.clone(), note.called.clone()])
+fn keys_of_note(note: &PipelineNote, tenant: &Arc<str>) -> BTreeSet<PluginKey> {
+    plugin_keys(&[note.taps.clone(), note.targets.clone(), note.called.clone()], tenant)
 }
 
 /// The taps, the targets and the plugins that steps call.
-fn plugin_keys([taps, targets, called]: &[Vec<String>; 3]) -> BTreeSet<PluginKey> {
-    let key = |role: PluginRole| move |name: &String| PluginKey { name: name.clone(), role };
+fn plugin_keys(
+    [taps, targets, called]: &[Vec<String>; 3],
+    tenant: &Arc<str>,
+) -> BTreeSet<PluginKey> {
+    let key = |role: PluginRole| move |name: &String| plugin_key(name, role, tenant);
     let taps = taps.iter().map(key(PluginRole::Tap));
     let called = called.iter().map(key(PluginRole::Plugin));
     taps.chain(targets.iter().map(key(PluginRole::Target))).chain(called).collect()
 }
 
+fn plugin_key(name: &str, role: PluginRole, tenant: &Arc<str>) -> PluginKey {
+    PluginKey { tenant: Arc::clone(tenant), name: name.to_owned(), role }
+}
+
 /// A plugin that is called.
-fn called(name: &str) -> PluginKey {
-    PluginKey { name: name.to_owned(), role: PluginRole::Plugin }
+fn called(name: &str, tenant: &Arc<str>) -> PluginKey {
+    plugin_key(name, PluginRole::Plugin, tenant)
 }
 
-fn ends(tap: &str, target: &str) -> [PluginKey; 2] {
+/// The key of a plugin that a tenant calls.
+fn called_by(tenant: &Arc<str>) -> impl Fn(&str) -> PluginKey {
+    move |name| called(name, tenant)
+}
+
+fn ends(tap: &str, target: &str, tenant: &Arc<str>) -> [PluginKey; 2] {
     [(tap, PluginRole::Tap), (target, PluginRole::Target)]
-        .map(|(name, role)| PluginKey { name: name.to_owned(), role })
+        .map(|(name, role)| plugin_key(name, role, tenant))
 }
 
-fn used(rows: &mut Rows, sync: &SyncNote, at: Timestamp) {
-    for key in ends(&sync.tap, &sync.target) {
-        began(row(rows, &key), at);
+fn used(rows: &mut Rows, sync: &SyncNote, fact: &Fact<'_>) {
+    for key in ends(&sync.tap, &sync.target, &fact.tenant()) {
+        began(row(rows, &key), fact.at());
     }
 }
 

@@ -4,8 +4,10 @@
 
 mod crash;
 mod leases;
+mod pipelines;
 mod plugin_steps;
 mod projections;
 mod replay;
 mod runs;
 mod stage;
+mod tenants;

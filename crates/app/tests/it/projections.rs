@@ -17,8 +17,8 @@ use flexcore_domain::{
 };
 use flexcore_eventsourcing::{Append, Epoch, EventData, StreamName, Timestamp};
 use flexcore_ports::{
-    DataStreamFilter, EventStore, ExecutionFilter, MetricFilter, PipelineFilter, RebuildViews,
-    ViewStore,
+    DataStreamFilter, EventStore, ExecutionFilter, Expiring, MetricFilter, PipelineFilter,
+    PluginFilter, RebuildViews, ViewStore,
 };
 use flexcore_store_postgres::{PostgresOptions, PostgresStore, Role};
 use flexcore_store_sqlite::{OpenMode, SqliteStore};
@@ -177,13 +177,13 @@ impl Log {
 
 async fn rows_of(views: &dyn ViewStore) -> Vec<String> {
     let mut rows = Vec::new();
-    let all = views.list_pipelines(&PipelineFilter::default(), 1_000, None).await.unwrap();
+    let all = views.list_pipelines(&PipelineFilter::of("default"), 1_000, None).await.unwrap();
     rows.extend(all.items.iter().map(|row| format!("{row:?}")));
-    let all = views.list_executions(&ExecutionFilter::default(), 1_000, None).await.unwrap();
+    let all = views.list_executions(&ExecutionFilter::of("default"), 1_000, None).await.unwrap();
     rows.extend(all.items.iter().map(|row| format!("{row:?}")));
-    let all = views.list_plugins(None, 1_000, None).await.unwrap();
+    let all = views.list_plugins(&PluginFilter::of("default"), 1_000, None).await.unwrap();
     rows.extend(all.items.iter().map(|row| format!("{row:?}")));
-    let all = views.list_data_streams(&DataStreamFilter::default(), 1_000, None).await.unwrap();
+    let all = views.list_data_streams(&DataStreamFilter::of("default"), 1_000, None).await.unwrap();
     rows.extend(all.items.iter().map(|row| format!("{row:?}")));
     let all = views.list_metrics(&MetricFilter::default(), 1_000, None).await.unwrap();
     rows.extend(all.items.iter().map(|row| format!("{row:?}")));
@@ -386,7 +386,9 @@ async fn what_syncs_come_to_is_counted() {
         log.append(append).await;
         log.projector().catch_up().await.unwrap();
     }
-    let plugins = async || log.views.list_plugins(None, 10, None).await.unwrap().items;
+    let plugins = async || {
+        log.views.list_plugins(&PluginFilter::of("default"), 10, None).await.unwrap().items
+    };
     let row =
         async |name: &str| plugins().await.into_iter().find(|row| row.key.name == name).unwrap();
     let tap = row("tap-csv").await;
@@ -397,7 +399,7 @@ async fn what_syncs_come_to_is_counted() {
     let named = row("target-jsonl").await;
     assert_eq!((named.pipelines, named.attempts), (1, 0), "an environment may put another there");
     let stream = async || {
-        let all = log.views.list_data_streams(&DataStreamFilter::default(), 10, None).await;
+        let all = log.views.list_data_streams(&DataStreamFilter::of("default"), 10, None).await;
         all.unwrap().items.remove(0)
     };
     let before = stream().await;
@@ -435,7 +437,10 @@ async fn an_execution_that_was_removed_for_its_age_may_be_run_again() {
     }
     log.projector().catch_up().await.unwrap();
     let now = Timestamp::from_micros(at.as_micros() + 1_000_000_000_000);
-    assert_eq!(log.views.remove_executions_before(now).await.unwrap(), 1);
+    assert_eq!(
+        log.views.remove_executions_before(now, &Expiring::AllBut(vec![])).await.unwrap(),
+        1
+    );
     let again = ExecutionEvent::Retried { steps: vec![step("load")] };
     log.append(history.execution(0, &[again])).await;
     log.projector().catch_up().await.unwrap();

@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flexcore_api::{ExecutePipeline, ExecutionView, GetExecution};
+use flexcore_api::{ExecutePipeline, ExecutionView, GetExecution, GetPipeline, PipelineView};
 use flexcore_app::{
     CommandBus, Ports, QueryBus, RequestContext, RunError, RunObserver, Runner, RunnerOptions,
     Services, Unobserved, save_pipeline,
@@ -401,6 +401,12 @@ impl Stage {
 
     pub(crate) async fn show(&self, life: &Life, execution: ExecutionId) -> ExecutionView {
         let query = GetExecution { execution: execution.to_string() };
+        life.queries.ask(&self.context, query).await.unwrap()
+    }
+
+    /// The pipeline `orders` as the tenant sees it.
+    pub(crate) async fn show_pipeline(&self, life: &Life) -> PipelineView {
+        let query = GetPipeline { name: "orders".to_owned(), version: None };
         life.queries.ask(&self.context, query).await.unwrap()
     }
 

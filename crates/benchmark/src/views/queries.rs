@@ -1,9 +1,10 @@
 //! Every query of a view that a caller can send.
 
 use flexcore_ports::{
-    DataStreamFilter, ExecutionFilter, MetricFilter, PipelineFilter, RowKey, ViewStore,
+    DataStreamFilter, ExecutionFilter, MetricFilter, PipelineFilter, PluginFilter, RowKey,
+    ViewStore,
 };
-use flexcore_testkit::view_store_contract::{data_stream_row, pipeline_row, plugin_row};
+use flexcore_testkit::view_store_contract::{TENANT, data_stream_row, pipeline_row, plugin_row};
 
 use super::fill::{DATA_STREAMS, EXECUTIONS, PIPELINES, PLUGINS, execution, pipeline};
 
@@ -125,7 +126,9 @@ impl Query {
                 let key = plugin_row(&format!("tap-{number:03}")).key;
                 found(views.find_plugin(&key).await?.is_some())
             }
-            Self::Plugins => found(!views.list_plugins(None, PAGE, None).await?.items.is_empty()),
+            Self::Plugins => found(
+                !views.list_plugins(&PluginFilter::of(TENANT), PAGE, None).await?.items.is_empty(),
+            ),
             Self::DataStream | Self::DataStreams | Self::DataStreamsOfPipeline => {
                 self.data_streams(views, round as u128 * 499).await
             }
@@ -149,11 +152,11 @@ impl Query {
     async fn executions(self, views: &dyn ViewStore, number: u128) -> anyhow::Result<()> {
         let row = execution(number);
         if let Self::Execution = self {
-            return found(views.find_execution(row.id).await?.is_some());
+            return found(views.find_execution(TENANT, row.id).await?.is_some());
         }
         let cursor = format!("{}/{}", row.created_at.as_micros(), row.id.0.simple());
         let statuses = |some: &[&str]| some.iter().map(|status| (*status).to_owned()).collect();
-        let all = ExecutionFilter::default();
+        let all = ExecutionFilter::of(TENANT);
         let of_pipeline =
             || ExecutionFilter { pipeline: Some(row.pipeline.clone()), ..all.clone() };
         let keyed = execution(number / 10 * 10);
@@ -189,11 +192,11 @@ impl Query {
 
     async fn pipelines(self, views: &dyn ViewStore, number: u128) -> anyhow::Result<()> {
         let name = pipeline(number);
-        let all = PipelineFilter::default();
+        let all = PipelineFilter::of(TENANT);
         let filter = match self {
             Self::Pipeline => {
                 let name = pipeline_row(number, &name).name;
-                return found(views.find_pipeline(&name).await?.is_some());
+                return found(views.find_pipeline(TENANT, &name).await?.is_some());
             }
             Self::PipelinesByText => PipelineFilter { text: Some(name), ..all },
             Self::PipelinesByTag => PipelineFilter { tag: Some("daily".to_owned()), ..all },
@@ -206,14 +209,14 @@ impl Query {
         let number = number % DATA_STREAMS;
         let name = pipeline(number % PIPELINES);
         let row = data_stream_row(&name, &format!("state-{number:05}"), None);
-        let all = DataStreamFilter::default();
+        let all = DataStreamFilter::of(TENANT);
         let (filter, after) = match self {
             Self::DataStream => {
                 return found(views.find_data_stream(&row.stream).await?.is_some());
             }
             Self::DataStreamsOfPipeline => {
                 let environment = Some(row.environment);
-                (DataStreamFilter { pipeline: Some(row.pipeline), environment }, None)
+                (DataStreamFilter { pipeline: Some(row.pipeline), environment, ..all }, None)
             }
             _ => (all, Some(format!("{}/{}", row.pipeline, row.stream))),
         };

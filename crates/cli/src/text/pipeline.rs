@@ -1,6 +1,6 @@
 //! Pipelines: lists, and one with its steps.
 
-use flexcore_api::{PipelinePage, PipelineView};
+use flexcore_api::{PipelinePage, PipelineStatusChanged, PipelineVersionPage, PipelineView};
 
 use super::{
     Align, Style, Table,
@@ -76,6 +76,34 @@ pub(crate) fn pipeline_text(view: &PipelineView, style: Style) -> String {
     text.finish()
 }
 
+/// The versions of a pipeline's definition.
+pub(crate) fn pipeline_versions_text(page: &PipelineVersionPage, style: Style) -> String {
+    let mut table = Table::new([
+        ("version", Align::Right),
+        ("registered", Align::Left),
+        ("by", Align::Left),
+        ("steps", Align::Right),
+        ("description", Align::Left),
+    ]);
+    for item in &page.items {
+        table.row([
+            item.version.to_string(),
+            time_text(&item.created_at),
+            item.actor.clone(),
+            item.steps.to_string(),
+            item.description.clone().unwrap_or_default(),
+        ]);
+    }
+    table.text(style) + &more(page.next.as_deref(), style)
+}
+
+/// What became of a pipeline.
+pub(crate) fn pipeline_status_text(changed: &PipelineStatusChanged, style: Style) -> String {
+    let already = if changed.position == 0 { "already " } else { "" };
+    let PipelineStatusChanged { name, id, status, .. } = changed;
+    format!("{} ({id}) is {already}{}\n", style.bold(name), style.status(status))
+}
+
 #[cfg(test)]
 mod tests {
     use flexcore_api::{PipelineSummary, StepOutline};
@@ -113,6 +141,7 @@ mod tests {
             name: "flights".to_owned(),
             status: "draft".to_owned(),
             version: 2,
+            aggregate_version: 3,
             description: None,
             owner: Some("data-team".to_owned()),
             tags: vec![],

@@ -1,6 +1,6 @@
 //! What holds of a store.
 
-use flexcore_api::StorePruned;
+use flexcore_api::{PipelinePruned, StorePruned};
 
 use super::{Align, Style, Table, builder::Text, bytes_text, count_text};
 use crate::store_status::{
@@ -121,11 +121,19 @@ pub(crate) fn store_migration_text(migration: &StoreMigration, _: Style) -> Stri
 
 /// What was removed from a store, or would be.
 pub(crate) fn store_pruned_text(pruned: &StorePruned, _: Style) -> String {
-    let StorePruned { before, dry_run, executions, logs } = pruned;
+    let StorePruned { before, dry_run, executions, pipelines, logs } = pruned;
     let would = if *dry_run { "would remove" } else { "removed" };
+    let from = before.as_ref().map(|before| format!(" from before {before}")).unwrap_or_default();
     let count = count_text(*executions);
-    let mut text =
-        format!("{would} {count} executions from before {before} from the views; events stay\n");
+    let mut text = format!("{would} {count} executions{from} from the views; events stay\n");
+    for one in pipelines {
+        let PipelinePruned { pipeline, tenant, before, executions } = one;
+        let count = count_text(*executions);
+        let of = if tenant == "default" { String::new() } else { format!(" of {tenant}") };
+        text.push_str(&format!(
+            "  {count} of `{pipeline}`{of}, by its retention: from before {before}\n"
+        ));
+    }
     if let Some(logs) = logs {
         let (count, bytes) = (count_text(logs.executions), bytes_text(logs.bytes));
         text.push_str(&format!("{would} the logs of {count} executions, {bytes}\n"));

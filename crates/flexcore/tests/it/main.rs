@@ -16,6 +16,7 @@ mod kill;
 mod log;
 mod mounts;
 mod observe;
+mod pipelines;
 mod plugin_install;
 mod plugins;
 mod plugins_example;

@@ -58,6 +58,26 @@ fn what_ended_goes_with_its_logs_and_what_runs_stays() {
 }
 
 #[test]
+fn a_pipeline_says_how_long_its_executions_are_kept() {
+    let project = Project::with(&format!("{TALKS}retention: {{ executions: 90d, logs: 0ms }}\n"));
+    let other = TALKS.replace("pipeline: talks", "pipeline: other\nretention: { executions: 0ms }");
+    project.write("other.yaml", &other);
+    project.write("plain.yaml", TALKS.replace("pipeline: talks", "pipeline: plain"));
+    for file in ["pipeline.yaml", "other.yaml", "plain.yaml"] {
+        project.flexcore(&["run", file]).completes();
+    }
+    let plain = project.json(&["store", "prune", "--logs", "--dry-run"]).completes().value();
+    assert_eq!((&plain["executions"], &plain["logs"]["executions"]), (&1.into(), &2.into()));
+    assert_eq!(plain["pipelines"][0]["pipeline"], "other");
+    let pruned = prune(&project, &["--logs"]);
+    assert_eq!((&pruned["executions"], &pruned["logs"]["executions"]), (&2.into(), &3.into()));
+    let list = project.json(&["execution", "list"]).completes().value();
+    assert_eq!(list["items"][0]["pipeline"], "talks", "90 days stand over what was asked for");
+    assert_eq!(count(&project), 1);
+    project.assert_log_verifies();
+}
+
+#[test]
 fn a_database_keeps_the_month_that_has_not_ended() {
     let project = Database::new().of(Project::with(TALKS));
     project.flexcore(&["run", "pipeline.yaml"]).completes();

@@ -285,3 +285,50 @@ fn live_streams_end_with_the_server() {
     let mut rest = Vec::new();
     watcher.read_to_end(&mut rest).expect("the stream ends");
 }
+
+#[test]
+fn the_life_of_a_pipeline_over_rest() {
+    let project = Project::with(TWO_STEPS);
+    let created = document(&project);
+    let server = Served::start(&project, &[]);
+    let json = "Content-Type: application/json\r\n";
+    let keyed = server.head("POST", "pipelines") + json + "Idempotency-Key: k-1\r\n";
+    let first = server.send(&keyed, &created.to_string());
+    assert_eq!(first.status, 201);
+    let again = server.send(&keyed, &created.to_string());
+    assert_eq!((again.status, &again.json()["id"]), (201, &first.json()["id"]));
+    assert_eq!(again.json()["position"], 0);
+
+    let mut changed = created.clone();
+    changed["document"]["pipeline"]["content"]["description"] = "another".into();
+    let put = server.head("PUT", "pipelines/two-steps") + json;
+    assert_eq!(server.send(&put, &changed.to_string()).json()["version"], 2);
+    let of = |part: &str| server.get(&format!("pipelines/two-steps/{part}")).json();
+    assert_eq!(of("versions")["items"].as_array().map(Vec::len), Some(2));
+    assert_eq!(of("steps?version=1")["items"][1]["needs"][0], "one");
+
+    let run = server.post("pipelines/two-steps/executions", &json!({}));
+    let id = run.json()["execution"].as_str().expect("an id").to_owned();
+    server.live_until(&format!("executions/{id}/live?after=0"), "PipelineExecutionCompleted");
+    assert_eq!(of("executions")["items"][0]["id"], *id);
+    let timeline = server.get(&format!("executions/{id}/timeline?limit=3")).json();
+    assert_eq!(timeline["items"].as_array().map(Vec::len), Some(3));
+    assert!(timeline["next"].is_u64(), "{timeline:#}");
+    let logs = server.get(&format!("executions/{id}/logs")).json();
+    assert_eq!((&logs["status"], &logs["elsewhere"]), (&json!("completed"), &json!([])));
+
+    let stale = json!({ "expected_version": 1 });
+    let late = server.post("pipelines/two-steps/deactivate", &stale);
+    assert_eq!((late.status, late.code().as_str()), (412, "FC0208"));
+    let off = server.post("pipelines/two-steps/deactivate", &json!({})).json();
+    assert_eq!((&off["status"], &off["aggregate_version"]), (&json!("inactive"), &json!(3)));
+    let refused = server.post("pipelines/two-steps/executions", &json!({}));
+    assert_eq!((refused.status, refused.code().as_str()), (409, "FC0210"));
+    let gone = server.post("pipelines/two-steps/archive", &json!({})).json();
+    assert_eq!(gone["status"], "archived");
+    assert_eq!(server.get("pipelines/two-steps").code(), "FC0201");
+    let id = gone["id"].as_str().expect("an id");
+    assert_eq!(server.get(&format!("pipelines/{id}")).json()["status"], "archived");
+    server.end();
+    project.assert_log_verifies();
+}

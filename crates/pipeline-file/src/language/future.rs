@@ -115,18 +115,6 @@ pub enum ConcurrencyFull {
     CancelRunning,
 }
 
-/// How long executions and what they leave behind are kept.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Retention {
-    /// Executions.
-    pub executions: Option<DurationText>,
-    /// Logs of attempts.
-    pub logs: Option<DurationText>,
-    /// Artifacts.
-    pub artifacts: Option<DurationText>,
-}
-
 /// When a run counts as late or missed.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]

@@ -45,8 +45,7 @@ pub struct PipelineFile {
     pub priority: Option<Free>,
     /// How long an execution may take.
     pub timeout: Option<Templated<DurationText>>,
-    /// How long executions and what they leave behind are kept.
-    #[schemars(extend("x-not-supported" = true))]
+    /// How long executions and what they leave behind are kept, when old ones are removed.
     pub retention: Option<Retention>,
     /// When a run counts as late or missed.
     #[schemars(extend("x-not-supported" = true))]

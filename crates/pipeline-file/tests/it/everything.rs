@@ -28,6 +28,7 @@ fn the_whole_language_parses_and_what_is_not_supported_is_refused_by_name() {
         .collect();
     let expected = [
         "approval",
+        "artifacts",
         "check",
         "checkpoint",
         "concurrency",
@@ -46,7 +47,6 @@ fn the_whole_language_parses_and_what_is_not_supported_is_refused_by_name() {
         "pipeline",
         "priority",
         "rejects",
-        "retention",
         "schedules",
         "sleep",
         "triggers",

@@ -1,11 +1,17 @@
 //! What lists show.
 
-use flexcore_domain::{EnvironmentName, ExecutionId, PipelineName};
+use std::sync::Arc;
+
+use flexcore_domain::{EnvironmentName, ExecutionId, PipelineId, PipelineName};
 use uuid::Uuid;
 
+use super::row::PluginRole;
+
 /// Which pipelines a list shows, ordered by name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipelineFilter {
+    /// Only of this tenant.
+    pub tenant: Arc<str>,
     /// Only these statuses; empty: all.
     pub statuses: Vec<String>,
     /// Only with this tag.
@@ -16,9 +22,18 @@ pub struct PipelineFilter {
     pub owner: Option<String>,
 }
 
+impl PipelineFilter {
+    /// All of a tenant.
+    pub fn of(tenant: impl Into<Arc<str>>) -> Self {
+        Self { tenant: tenant.into(), statuses: vec![], tag: None, text: None, owner: None }
+    }
+}
+
 /// Which executions a list shows, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecutionFilter {
+    /// Only of this tenant.
+    pub tenant: Arc<str>,
     /// Only of this pipeline.
     pub pipeline: Option<PipelineName>,
     /// Only these statuses; empty: all.
@@ -30,6 +45,12 @@ pub struct ExecutionFilter {
 }
 
 impl ExecutionFilter {
+    /// All of a tenant.
+    pub fn of(tenant: impl Into<Arc<str>>) -> Self {
+        let tenant = tenant.into();
+        Self { tenant, pipeline: None, statuses: vec![], run_key: None, id_prefix: None }
+    }
+
     /// The smallest and the largest id whose text begins with `prefix`; `None` if no id's does.
     pub fn id_range(prefix: &str) -> Option<[Uuid; 2]> {
         if ExecutionId::PREFIX.starts_with(prefix) {
@@ -49,12 +70,53 @@ impl ExecutionFilter {
 }
 
 /// Which data streams a list shows.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataStreamFilter {
+    /// Only of this tenant.
+    pub tenant: Arc<str>,
     /// Only of this pipeline.
     pub pipeline: Option<PipelineName>,
     /// Only of this environment.
     pub environment: Option<EnvironmentName>,
+}
+
+impl DataStreamFilter {
+    /// All of a tenant.
+    pub fn of(tenant: impl Into<Arc<str>>) -> Self {
+        Self { tenant: tenant.into(), pipeline: None, environment: None }
+    }
+}
+
+/// Which plugins a list shows, ordered by name and role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginFilter {
+    /// Only of this tenant.
+    pub tenant: Arc<str>,
+    /// Only in this role.
+    pub role: Option<PluginRole>,
+}
+
+impl PluginFilter {
+    /// All of a tenant.
+    pub fn of(tenant: impl Into<Arc<str>>) -> Self {
+        Self { tenant: tenant.into(), role: None }
+    }
+}
+
+/// Whose executions are removed when they are old.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expiring {
+    /// Those of every tenant, but not of these pipelines.
+    AllBut(Vec<PipelineId>),
+    /// Those of one pipeline.
+    OfPipeline {
+        /// Its tenant.
+        tenant: Arc<str>,
+        /// Its name.
+        name: PipelineName,
+        /// Its id: others may have had its name before.
+        id: PipelineId,
+    },
 }
 
 /// Which metrics a list shows.

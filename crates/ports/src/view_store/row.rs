@@ -1,6 +1,6 @@
 //! The rows of the views.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use flexcore_domain::{EnvironmentName, ExecutionId, InvalidName, PipelineId, PipelineName};
 use flexcore_eventsourcing::{StreamName, Timestamp};
@@ -10,6 +10,8 @@ use flexcore_eventsourcing::{StreamName, Timestamp};
 pub struct PipelineRow {
     /// The pipeline.
     pub id: PipelineId,
+    /// Whose it is.
+    pub tenant: Arc<str>,
     /// Its name.
     pub name: PipelineName,
     /// `draft`, `active`, `inactive` or `archived`.
@@ -35,6 +37,8 @@ pub struct PipelineRow {
 pub struct ExecutionRow {
     /// The execution.
     pub id: ExecutionId,
+    /// Whose it is.
+    pub tenant: Arc<str>,
     /// Its pipeline.
     pub pipeline_id: PipelineId,
     /// The pipeline's name.
@@ -102,6 +106,8 @@ impl FromStr for PluginRole {
 /// Which plugin is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PluginKey {
+    /// Whose it is: tenants register and use plugins each for itself.
+    pub tenant: Arc<str>,
     /// Its name as bookmarks have it: a connector's, or `name (program)`.
     pub name: String,
     /// Which end of a sync it is.
@@ -171,7 +177,7 @@ pub struct SyncSummary {
 /// A row of the data stream view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataStreamRow {
-    /// Its event stream.
+    /// Its event stream, which begins with its tenant.
     pub stream: StreamName,
     /// Its environment.
     pub environment: EnvironmentName,

@@ -43,6 +43,7 @@ pub(super) fn write(rows: &[&DataStreamRow]) -> Change {
         .column("bookmark_execution", "uuid", id(|row| Some(row.bookmark.as_ref()?.execution?.0)))
         .column("sync_execution", "uuid", id(|row| Some(row.last_sync.as_ref()?.execution.0)))
         .column::<String>("stream", "text", of(|row| row.stream.to_string()))
+        .column::<String>("tenant", "text", of(|row| text(&row.stream.tenant())))
         .column::<String>("environment", "text", of(|row| row.environment.to_string()))
         .column::<String>("pipeline", "text", of(|row| row.pipeline.to_string()))
         .column::<String>("state", "text", of(|row| text(&row.state)))
@@ -105,6 +106,7 @@ pub(super) async fn list(
     after: Option<&str>,
 ) -> Result<Page<DataStreamRow>, StoreError> {
     let mut query = Query::new("data_stream", COLUMNS);
+    query.and("tenant = ?", [Box::new(text(&filter.tenant))]);
     if let Some(pipeline) = &filter.pipeline {
         query.and("pipeline = ?", [Box::new(pipeline.to_string())]);
     }

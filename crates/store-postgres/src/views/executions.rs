@@ -13,7 +13,7 @@ use super::{
     upsert::{Change, Upsert},
 };
 
-const COLUMNS: &str = "id, pipeline_id, pipeline, version, status, environment, run_key, \
+const COLUMNS: &str = "id, tenant, pipeline_id, pipeline, version, status, environment, run_key, \
      created_at, started_at, ended_at, error";
 
 /// Inserts or replaces rows.
@@ -32,6 +32,7 @@ pub(super) fn write(rows: &[&ExecutionRow]) -> Change {
         .column::<Option<i64>>("started_at", "bigint", time(|row| row.started_at))
         .column::<Option<i64>>("ended_at", "bigint", time(|row| row.ended_at))
         .column::<i64>("version", "bigint", number(|row| row.version.into()))
+        .column::<String>("tenant", "text", of(|row| text(&row.tenant)))
         .column::<String>("pipeline", "text", of(|row| row.pipeline.to_string()))
         .column::<String>("status", "text", of(|row| text(&row.status)))
         .column::<String>("environment", "text", of(|row| row.environment.to_string()))
@@ -77,12 +78,14 @@ pub(super) fn select(
     if let Some(prefix) = &filter.id_prefix {
         let Some([first, last]) = ExecutionFilter::id_range(prefix) else { return Ok(None) };
         query.and("id BETWEEN ? AND ?", [Box::new(first), Box::new(last)]);
+        query.and("tenant || '' = ?", [Box::new(text(&filter.tenant))]);
         narrow(&mut query, filter);
         if let Some((_, id)) = after {
             query.and("id < ?", [Box::new(id)]);
         }
         return Ok(Some((query, "id DESC")));
     }
+    query.and("tenant = ?", [Box::new(text(&filter.tenant))]);
     if let Some(run_key) = &filter.run_key {
         query.and("run_key = ?", [Box::new(run_key.clone())]);
         narrow(&mut query, filter);
@@ -111,6 +114,20 @@ fn narrow(query: &mut Query, filter: &ExecutionFilter) {
     }
 }
 
+/// Those of all tenants that are not at their end, the oldest first.
+pub(super) async fn unfinished(
+    views: &PostgresViewStore,
+    limit: usize,
+) -> Result<Vec<ExecutionRow>, StoreError> {
+    // The statuses stand in the statement: only so is the index of unfinished ones chosen.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM flexcore.view_#_execution \
+         WHERE status IN ('queued', 'running') ORDER BY created_at, id LIMIT $1"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    views.rows(&sql, &[Box::new(limit)]).await?.iter().map(execution).collect()
+}
+
 fn cursor(token: &str) -> Result<(i64, Uuid), StoreError> {
     let parts = token.split_once('/');
     parts
@@ -123,6 +140,7 @@ fn execution(row: &Row) -> Result<ExecutionRow, StoreError> {
     let place = id.to_string();
     Ok(ExecutionRow {
         id,
+        tenant: get::<&str>(row, "tenant")?.into(),
         pipeline_id: PipelineId(get(row, "pipeline_id")?),
         pipeline: parsed(get::<&str>(row, "pipeline")?.parse(), &place)?,
         version: small(row, "version")?,

@@ -12,8 +12,8 @@ use super::{
     upsert::{Change, Upsert},
 };
 
-const COLUMNS: &str = "id, name, status, version, description, owner, tags::text AS tags, steps, \
-     created_at, updated_at";
+const COLUMNS: &str = "id, tenant, name, status, version, description, owner, \
+     tags::text AS tags, steps, created_at, updated_at";
 
 /// Inserts or replaces rows.
 pub(super) fn write(rows: &[&PipelineRow]) -> Change {
@@ -27,6 +27,7 @@ pub(super) fn write(rows: &[&PipelineRow]) -> Change {
         .column::<i64>("updated_at", "bigint", number(|row| row.updated_at.as_micros()))
         .column::<i64>("version", "bigint", number(|row| row.version.into()))
         .column::<i64>("steps", "bigint", number(|row| row.steps.into()))
+        .column::<String>("tenant", "text", of(|row| text(&row.tenant)))
         .column::<String>("name", "text", of(|row| row.name.to_string()))
         .column::<String>("status", "text", of(|row| text(&row.status)))
         .column::<Option<String>>(
@@ -60,18 +61,28 @@ pub(super) async fn find_by_ids(
     views.rows(&sql, &[Box::new(ids)]).await?.iter().map(pipeline).collect()
 }
 
-/// The pipeline of that name. A name that was given up and taken again belongs to the newest one
+/// The tenant's pipeline of that name. A name that was given up and taken again belongs to the newest one
 /// that is not archived.
 pub(super) async fn find(
     views: &PostgresViewStore,
+    tenant: &str,
     name: &PipelineName,
 ) -> Result<Option<PipelineRow>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM flexcore.view_#_pipeline WHERE name = $1 \
+        "SELECT {COLUMNS} FROM flexcore.view_#_pipeline WHERE tenant = $1 AND name = $2 \
          ORDER BY status = 'archived', created_at DESC, id DESC LIMIT 1"
     );
-    let rows = views.rows(&sql, &[Box::new(name.to_string())]).await?;
+    let rows = views.rows(&sql, &[Box::new(text(tenant)), Box::new(name.to_string())]).await?;
     rows.first().map(pipeline).transpose()
+}
+
+/// The tenants that have pipelines.
+pub(super) async fn tenants(views: &PostgresViewStore) -> Result<Vec<String>, StoreError> {
+    let sql = "WITH RECURSIVE one (tenant) AS (SELECT min(tenant) FROM flexcore.view_#_pipeline \
+               UNION ALL SELECT (SELECT min(tenant) FROM flexcore.view_#_pipeline \
+               WHERE tenant > one.tenant) FROM one WHERE one.tenant IS NOT NULL) \
+               SELECT tenant FROM one WHERE tenant IS NOT NULL";
+    views.rows(sql, &[]).await?.iter().map(|row| get(row, "tenant")).collect()
 }
 
 /// A page, by name.
@@ -82,6 +93,7 @@ pub(super) async fn list(
     after: Option<&str>,
 ) -> Result<Page<PipelineRow>, StoreError> {
     let mut query = Query::new("pipeline", COLUMNS);
+    query.and("tenant = ?", [Box::new(text(&filter.tenant))]);
     query.any_of("status", &filter.statuses);
     if let Some(owner) = &filter.owner {
         query.and("owner = ?", [Box::new(owner.clone())]);
@@ -111,6 +123,7 @@ fn pipeline(row: &Row) -> Result<PipelineRow, StoreError> {
     let place = id.to_string();
     Ok(PipelineRow {
         id,
+        tenant: get::<&str>(row, "tenant")?.into(),
         name: parsed(get::<&str>(row, "name")?.parse(), &place)?,
         status: get(row, "status")?,
         version: small(row, "version")?,

@@ -25,10 +25,11 @@ pub(crate) fn write(connection: &Connection, row: &DataStreamRow) -> rusqlite::R
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO data_stream VALUES \
-             (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             row.stream.as_str(),
+            row.stream.tenant(),
             row.environment.as_str(),
             row.pipeline_id.0.as_bytes(),
             row.pipeline.as_str(),
@@ -78,6 +79,7 @@ pub(crate) fn list(
     after: Option<&str>,
 ) -> Result<Page<DataStreamRow>, StoreError> {
     let mut query = Query::new("data_stream", COLUMNS);
+    query.and("tenant = ?", [filter.tenant.to_string()]);
     if let Some(pipeline) = &filter.pipeline {
         query.and("pipeline = ?", [pipeline.as_str().to_owned()]);
     }

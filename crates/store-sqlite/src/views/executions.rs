@@ -1,27 +1,28 @@
 //! The execution history view.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 
 use flexcore_domain::{EnvironmentName, ExecutionId, PipelineId, PipelineName};
 use flexcore_eventsourcing::Timestamp;
-use flexcore_ports::{ExecutionFilter, ExecutionRow, Page, StoreError};
-use rusqlite::{Connection, OptionalExtension, Row, types::Value};
+use flexcore_ports::{ExecutionFilter, ExecutionRow, Expiring, Page, StoreError};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
 use uuid::Uuid;
 
 use super::query::{Query, corrupt, not_a_cursor, parsed};
 use crate::error::store_error;
 
-const COLUMNS: &str = "id, pipeline_id, pipeline, version, status, environment, run_key, \
+const COLUMNS: &str = "id, tenant, pipeline_id, pipeline, version, status, environment, run_key, \
      created_at, started_at, ended_at, error";
 
 /// Inserts or replaces a row.
 pub(crate) fn write(connection: &Connection, row: &ExecutionRow) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO execution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO execution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
             row.id.0.as_bytes(),
+            &*row.tenant,
             row.pipeline_id.0.as_bytes(),
             row.pipeline.as_str(),
             row.version,
@@ -36,7 +37,7 @@ pub(crate) fn write(connection: &Connection, row: &ExecutionRow) -> rusqlite::Re
         .map(drop)
 }
 
-/// The execution with that id.
+/// The execution with that id, whoever's it is.
 pub(crate) fn find(
     connection: &Connection,
     id: ExecutionId,
@@ -73,15 +74,18 @@ fn select(
     let after = after.map(cursor).transpose()?;
     let mut query = Query::new("execution", COLUMNS);
     let pipeline = filter.pipeline.as_ref().map(|name| name.as_str().to_owned());
+    let tenant = [filter.tenant.to_string()];
     if let Some(prefix) = &filter.id_prefix {
         let Some(range) = ExecutionFilter::id_range(prefix) else { return Ok(None) };
         query.and("id BETWEEN ? AND ?", range.map(|id| id.into_bytes().to_vec()));
+        query.and("+tenant = ?", tenant);
         narrow(&mut query, filter, pipeline);
         if let Some((_, id)) = after {
             query.and("id < ?", [id.into_bytes().to_vec()]);
         }
         return Ok(Some((query, "id DESC")));
     }
+    query.and("tenant = ?", tenant);
     if let Some(run_key) = &filter.run_key {
         query.and("run_key = ?", [run_key.clone()]);
         narrow(&mut query, filter, pipeline);
@@ -109,29 +113,77 @@ fn narrow(query: &mut Query, filter: &ExecutionFilter, pipeline: Option<String>)
     }
 }
 
+/// Those of all tenants that are not at their end, the oldest first.
+pub(crate) fn unfinished(
+    connection: &Connection,
+    limit: usize,
+) -> Result<Vec<ExecutionRow>, StoreError> {
+    // The statuses stand in the statement: only so is the index of unfinished ones chosen.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM execution WHERE status IN ('queued', 'running') \
+         ORDER BY created_at, id LIMIT ?1"
+    );
+    let failed = |error: rusqlite::Error| store_error(&error, "table execution");
+    let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+    let mut rows = statement.query([limit]).map_err(failed)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        found.push(execution(row)?);
+    }
+    Ok(found)
+}
+
+/// Old rows of all tenants. The index of times is asked for each tenant, and each tenant is found by
+/// a step in it.
+const OF_ALL: &str = "tenant IN (WITH RECURSIVE one(tenant) AS (SELECT min(tenant) FROM execution \
+     UNION ALL SELECT (SELECT min(tenant) FROM execution WHERE tenant > one.tenant) FROM one \
+     WHERE one.tenant IS NOT NULL) SELECT tenant FROM one) AND created_at < ?1 \
+     AND lower(hex(pipeline_id)) NOT IN (SELECT value FROM json_each(?2))";
+
+/// Which rows are old: the condition, and its values after the time.
+fn old(of: &Expiring) -> (&'static str, Vec<Value>) {
+    match of {
+        Expiring::AllBut(pipelines) => {
+            let ids: Vec<String> = pipelines.iter().map(|id| id.0.simple().to_string()).collect();
+            (OF_ALL, vec![serde_json::Value::from(ids).to_string().into()])
+        }
+        Expiring::OfPipeline { tenant, name, id } => {
+            let condition =
+                "created_at < ?1 AND tenant = ?2 AND pipeline = ?3 AND pipeline_id = ?4";
+            let id = id.0.into_bytes().to_vec();
+            (condition, vec![tenant.to_string().into(), name.to_string().into(), id.into()])
+        }
+    }
+}
+
+const ENDED: &str = "status IN ('completed', 'failed', 'cancelled')";
+
 /// Removes some of those that were created before `time` and have ended; gives back how many.
 pub(crate) fn remove_some(
     connection: &Connection,
     time: Timestamp,
+    of: &Expiring,
     most: u64,
 ) -> rusqlite::Result<u64> {
-    let removed = connection
-        .prepare_cached(
-            "DELETE FROM execution WHERE id IN (SELECT id FROM execution WHERE created_at < ?1 \
-             AND status IN ('completed', 'failed', 'cancelled') ORDER BY created_at LIMIT ?2)",
-        )?
-        .execute((time.as_micros(), most))?;
-    Ok(removed as u64)
+    let (condition, values) = old(of);
+    let sql = format!(
+        "DELETE FROM execution WHERE id IN \
+         (SELECT id FROM execution WHERE {condition} AND {ENDED} LIMIT {most})"
+    );
+    let values = std::iter::once(time.as_micros().into()).chain(values);
+    Ok(connection.prepare_cached(&sql)?.execute(params_from_iter(values))? as u64)
 }
 
 /// How many executions were created before a time and have ended.
-pub(crate) fn count_before(connection: &Connection, time: Timestamp) -> rusqlite::Result<u64> {
-    connection
-        .prepare_cached(
-            "SELECT count(*) FROM execution WHERE created_at < ?1 \
-             AND status IN ('completed', 'failed', 'cancelled')",
-        )?
-        .query_row([time.as_micros()], |row| row.get(0))
+pub(crate) fn count_before(
+    connection: &Connection,
+    time: Timestamp,
+    of: &Expiring,
+) -> rusqlite::Result<u64> {
+    let (condition, values) = old(of);
+    let sql = format!("SELECT count(*) FROM execution WHERE {condition} AND {ENDED}");
+    let values = std::iter::once(Value::from(time.as_micros())).chain(values);
+    connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))
 }
 
 fn cursor(token: &str) -> Result<(i64, Uuid), StoreError> {
@@ -144,10 +196,10 @@ fn cursor(token: &str) -> Result<(i64, Uuid), StoreError> {
 fn execution(row: &Row<'_>) -> Result<ExecutionRow, StoreError> {
     let read = || -> rusqlite::Result<_> {
         let id = ExecutionId(Uuid::from_bytes(row.get(0)?));
-        let (pipeline, environment): (String, String) = (row.get(2)?, row.get(5)?);
-        Ok((id, pipeline, environment))
+        let texts: [String; 3] = [row.get(1)?, row.get(3)?, row.get(6)?];
+        Ok((id, texts))
     };
-    let (id, pipeline, environment) =
+    let (id, [tenant, pipeline, environment]) =
         read().map_err(|error| store_error(&error, "table execution"))?;
     let place = id.to_string();
     let pipeline = parsed(PipelineName::from_str(&pipeline), &place)?;
@@ -158,16 +210,17 @@ fn execution(row: &Row<'_>) -> Result<ExecutionRow, StoreError> {
     let rest = || -> rusqlite::Result<ExecutionRow> {
         Ok(ExecutionRow {
             id,
-            pipeline_id: PipelineId(Uuid::from_bytes(row.get(1)?)),
+            tenant: Arc::from(tenant),
+            pipeline_id: PipelineId(Uuid::from_bytes(row.get(2)?)),
             pipeline,
-            version: row.get(3)?,
-            status: row.get(4)?,
+            version: row.get(4)?,
+            status: row.get(5)?,
             environment,
-            run_key: row.get(6)?,
-            created_at: Timestamp::from_micros(row.get(7)?),
-            started_at: time(8)?,
-            ended_at: time(9)?,
-            error: row.get(10)?,
+            run_key: row.get(7)?,
+            created_at: Timestamp::from_micros(row.get(8)?),
+            started_at: time(9)?,
+            ended_at: time(10)?,
+            error: row.get(11)?,
         })
     };
     rest().map_err(|error| corrupt(&place, &error))
@@ -194,6 +247,7 @@ mod tests {
                     prefixes.iter().flat_map(|p| [None, Some(cursor.as_str())].map(|a| (p, a)))
                 {
                     let filter = ExecutionFilter {
+                        tenant: "default".into(),
                         pipeline: pipeline.clone(),
                         statuses: statuses.clone(),
                         run_key: run_key.clone(),

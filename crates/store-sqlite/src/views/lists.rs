@@ -5,8 +5,8 @@ use flexcore_domain::{ExecutionId, PipelineId, PipelineName};
 use flexcore_eventsourcing::{StreamName, Timestamp};
 use flexcore_ports::{
     DataStreamFilter, DataStreamRow, DataStreamViews, ExecutionFilter, ExecutionRow,
-    ExecutionViews, MetricFilter, MetricRow, MetricViews, Page, PipelineFilter, PipelineRow,
-    PipelineViews, PluginKey, PluginRole, PluginRow, PluginViews, StoreError,
+    ExecutionViews, Expiring, MetricFilter, MetricRow, MetricViews, Page, PipelineFilter,
+    PipelineRow, PipelineViews, PluginFilter, PluginKey, PluginRow, PluginViews, StoreError,
 };
 use rusqlite::Connection;
 
@@ -18,13 +18,29 @@ const REMOVED_AT_ONCE: u64 = 10_000;
 
 #[async_trait]
 impl PipelineViews for SqliteViewStore {
-    async fn find_pipeline(&self, name: &PipelineName) -> Result<Option<PipelineRow>, StoreError> {
-        let name = name.clone();
-        self.read(move |connection| pipelines::find(connection, &name)).await
+    async fn find_pipeline(
+        &self,
+        tenant: &str,
+        name: &PipelineName,
+    ) -> Result<Option<PipelineRow>, StoreError> {
+        let (tenant, name) = (tenant.to_owned(), name.clone());
+        self.read(move |connection| pipelines::find(connection, &tenant, &name)).await
     }
 
-    async fn find_pipeline_by_id(&self, id: PipelineId) -> Result<Option<PipelineRow>, StoreError> {
-        self.read(move |connection| pipelines::find_by_id(connection, id)).await
+    async fn find_pipeline_by_id(
+        &self,
+        tenant: &str,
+        id: PipelineId,
+    ) -> Result<Option<PipelineRow>, StoreError> {
+        let found = self.read(move |connection| pipelines::find_by_id(connection, id)).await?;
+        Ok(found.filter(|row| *row.tenant == *tenant))
+    }
+
+    async fn tenants(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|connection| {
+            pipelines::tenants(connection).map_err(|error| store_error(&error, "table pipeline"))
+        })
+        .await
     }
 
     async fn list_pipelines(
@@ -41,8 +57,17 @@ impl PipelineViews for SqliteViewStore {
 
 #[async_trait]
 impl ExecutionViews for SqliteViewStore {
-    async fn find_execution(&self, id: ExecutionId) -> Result<Option<ExecutionRow>, StoreError> {
-        self.read(move |connection| executions::find(connection, id)).await
+    async fn find_execution(
+        &self,
+        tenant: &str,
+        id: ExecutionId,
+    ) -> Result<Option<ExecutionRow>, StoreError> {
+        let found = self.read(move |connection| executions::find(connection, id)).await?;
+        Ok(found.filter(|row| *row.tenant == *tenant))
+    }
+
+    async fn unfinished_executions(&self, limit: usize) -> Result<Vec<ExecutionRow>, StoreError> {
+        self.read(move |connection| executions::unfinished(connection, limit)).await
     }
 
     async fn list_executions(
@@ -56,12 +81,17 @@ impl ExecutionViews for SqliteViewStore {
             .await
     }
 
-    async fn remove_executions_before(&self, time: Timestamp) -> Result<u64, StoreError> {
+    async fn remove_executions_before(
+        &self,
+        time: Timestamp,
+        of: &Expiring,
+    ) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {
+            let of = of.clone();
             let some = move |connection: &Connection| {
                 notes::keep_from(connection, time)?;
-                executions::remove_some(connection, time, REMOVED_AT_ONCE)
+                executions::remove_some(connection, time, &of, REMOVED_AT_ONCE)
             };
             let result = self.place().write(some).await;
             let count = self.heal(result)?;
@@ -72,9 +102,14 @@ impl ExecutionViews for SqliteViewStore {
         }
     }
 
-    async fn count_executions_before(&self, time: Timestamp) -> Result<u64, StoreError> {
+    async fn count_executions_before(
+        &self,
+        time: Timestamp,
+        of: &Expiring,
+    ) -> Result<u64, StoreError> {
+        let of = of.clone();
         self.read(move |connection| {
-            executions::count_before(connection, time)
+            executions::count_before(connection, time, &of)
                 .map_err(|error| store_error(&error, "table execution"))
         })
         .await
@@ -90,12 +125,13 @@ impl PluginViews for SqliteViewStore {
 
     async fn list_plugins(
         &self,
-        role: Option<PluginRole>,
+        filter: &PluginFilter,
         limit: usize,
         after: Option<&str>,
     ) -> Result<Page<PluginRow>, StoreError> {
-        let after = after.map(str::to_owned);
-        self.read(move |connection| plugins::list(connection, role, limit, after.as_deref())).await
+        let (filter, after) = (filter.clone(), after.map(str::to_owned));
+        self.read(move |connection| plugins::list(connection, &filter, limit, after.as_deref()))
+            .await
     }
 }
 

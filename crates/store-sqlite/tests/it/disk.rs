@@ -122,7 +122,8 @@ async fn a_closed_store_is_read_where_nothing_can_be_written() {
     let checkpoint = Checkpoint { position: head.position, hash: head.hash };
     let row = ViewRow::Pipeline(pipeline_row(1, "flights"));
     fold_at(&*store.views(), checkpoint, vec![row]).await.unwrap();
-    let page = store.views().list_pipelines(&PipelineFilter::default(), 10, None).await.unwrap();
+    let page =
+        store.views().list_pipelines(&PipelineFilter::of("default"), 10, None).await.unwrap();
     assert_eq!(page.items.len(), 1);
 }
 

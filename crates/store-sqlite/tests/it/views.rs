@@ -25,7 +25,7 @@ async fn catch_up(store: &SqliteStore, views: &dyn ViewStore, name: &str) {
 }
 
 async fn names(views: &dyn ViewStore) -> Vec<String> {
-    let page = views.list_pipelines(&PipelineFilter::default(), 10, None).await.unwrap();
+    let page = views.list_pipelines(&PipelineFilter::of("default"), 10, None).await.unwrap();
     page.items.iter().map(|row| row.name.to_string()).collect()
 }
 

@@ -9,7 +9,7 @@ use flexcore_ports::{
 use uuid::Uuid;
 
 use super::{
-    apply, checkpoint, execution_row,
+    TENANT, apply, checkpoint, execution_row,
     more_views::{data_stream_row, metric_row, plugin_row},
     pipeline_row,
 };
@@ -24,7 +24,7 @@ fn fold(after: Option<Checkpoint>, epoch: u64, position: u64, rows: Vec<ViewRow>
 }
 
 async fn names(views: &dyn ViewStore) -> Vec<String> {
-    let page = views.list_pipelines(&PipelineFilter::default(), 100, None).await;
+    let page = views.list_pipelines(&PipelineFilter::of(TENANT), 100, None).await;
     page.expect("it can be read").items.iter().map(|row| row.name.to_string()).collect()
 }
 
@@ -162,7 +162,7 @@ pub async fn a_refused_fold_changes_nothing(views: &dyn ViewStore) {
     assert_eq!(names(views).await, ["flights"]);
     let kept = views.load("status", vec![RowKey::Note("a".to_owned())]).await;
     assert_eq!(kept.expect("it can be read"), [note("a", Some("1"))]);
-    let row = views.find_execution(ExecutionId(Uuid::from_u128(1))).await;
+    let row = views.find_execution(TENANT, ExecutionId(Uuid::from_u128(1))).await;
     assert_eq!(row.expect("it can be read"), None);
     assert_eq!(views.projections().await.expect("it can be read"), before);
 }

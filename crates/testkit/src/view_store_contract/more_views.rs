@@ -3,18 +3,18 @@
 use flexcore_domain::{EnvironmentName, ExecutionId, PipelineId};
 use flexcore_eventsourcing::{StreamName, Timestamp};
 use flexcore_ports::{
-    BookmarkSummary, DataStreamFilter, DataStreamRow, ExecutionFilter, ExecutionRow,
-    KEPT_FROM_NOTE, MetricFilter, MetricKey, MetricRow, NoteRow, PluginKey, PluginRole, PluginRow,
-    RowKey, SchemaSummary, SyncSummary, ViewRow, ViewStore,
+    BookmarkSummary, DataStreamFilter, DataStreamRow, ExecutionFilter, ExecutionRow, Expiring,
+    KEPT_FROM_NOTE, MetricFilter, MetricKey, MetricRow, NoteRow, PluginFilter, PluginKey,
+    PluginRole, PluginRow, RowKey, SchemaSummary, SyncSummary, ViewRow, ViewStore,
 };
 use uuid::Uuid;
 
-use super::{apply, execution_row, pipeline_name};
+use super::{TENANT, apply, execution_row, pipeline_name};
 
 /// A row of the plugin inventory view.
 pub fn plugin_row(name: &str) -> PluginRow {
     PluginRow {
-        key: PluginKey { name: name.to_owned(), role: PluginRole::Tap },
+        key: PluginKey { tenant: TENANT.into(), name: name.to_owned(), role: PluginRole::Tap },
         pipelines: 2,
         attempts: 7,
         failures: 1,
@@ -49,7 +49,7 @@ pub fn data_stream_row(pipeline: &str, state: &str, item: Option<&str>) -> DataS
         seen_at: Timestamp::from_micros(8),
     };
     DataStreamRow {
-        stream: StreamName::new("default", "data-stream", key).expect("a legal name"),
+        stream: StreamName::new(TENANT, "data-stream", key).expect("a legal name"),
         environment: EnvironmentName::default(),
         pipeline_id,
         pipeline: pipeline_name(pipeline),
@@ -117,6 +117,7 @@ pub async fn a_list_of_several_statuses_is_in_order(views: &dyn ViewStore) {
     ];
     for (statuses, pipeline, run_key) in filters {
         let filter = ExecutionFilter {
+            tenant: TENANT.into(),
             statuses,
             pipeline: pipeline.map(pipeline_name),
             run_key: run_key.map(str::to_owned),
@@ -142,7 +143,7 @@ pub async fn an_id_prefix_gives_pages_too(views: &dyn ViewStore) {
     let rows = many_executions();
     apply(views, 1, rows.into_iter().map(ViewRow::Execution).collect()).await;
     let prefix = Some(format!("ex_{}", "0".repeat(31)));
-    let filter = ExecutionFilter { id_prefix: prefix, ..ExecutionFilter::default() };
+    let filter = ExecutionFilter { id_prefix: prefix, ..ExecutionFilter::of(TENANT) };
     let expected: Vec<u128> = (1..=15).rev().collect();
     for limit in [1, 4, 100] {
         assert_eq!(executions(views, &filter, limit).await, expected);
@@ -160,7 +161,7 @@ pub async fn pages_continue_where_they_ended_while_rows_come(views: &dyn ViewSto
     let row =
         |number: u8| ViewRow::Execution(execution_row(number.into(), "flights", i64::from(number)));
     apply(views, 1, (1..=6).map(row).collect()).await;
-    let all = ExecutionFilter::default();
+    let all = ExecutionFilter::of(TENANT);
     let page = views.list_executions(&all, 3, None).await.expect("it can be read");
     apply(views, 2, (7..=9).map(row).collect()).await;
     let next = views.list_executions(&all, 3, page.next.as_deref()).await;
@@ -192,33 +193,35 @@ pub async fn executions_that_ended_long_ago_are_removed(views: &dyn ViewStore) {
     };
     assert_eq!(kept_from().await, []);
     let time = Timestamp::from_micros(6 * MONTH);
-    let old = async |time| views.count_executions_before(time).await.expect("it can be read");
+    let all = Expiring::AllBut(vec![]);
+    let old = async |time| views.count_executions_before(time, &all).await.expect("it can be read");
     assert_eq!(old(time).await, 3);
-    assert_eq!(views.remove_executions_before(time).await.expect("it can be done"), 3);
+    assert_eq!(views.remove_executions_before(time, &all).await.expect("it can be done"), 3);
     assert_eq!(old(time).await, 0);
-    assert_eq!(executions(views, &ExecutionFilter::default(), 100).await, [6, 5, 2]);
+    assert_eq!(executions(views, &ExecutionFilter::of(TENANT), 100).await, [6, 5, 2]);
     let note =
         NoteRow { key: KEPT_FROM_NOTE.to_owned(), value: Some(time.as_micros().to_string()) };
     assert_eq!(kept_from().await, [ViewRow::Note(note.clone())]);
     let earlier = Timestamp::from_micros(MONTH);
-    assert_eq!(views.remove_executions_before(earlier).await.expect("it can be done"), 0);
+    assert_eq!(views.remove_executions_before(earlier, &all).await.expect("it can be done"), 0);
     assert_eq!(kept_from().await, [ViewRow::Note(note)], "the time never goes back");
     apply(views, 2, vec![row(7, 2, "completed")]).await;
-    assert_eq!(executions(views, &ExecutionFilter::default(), 100).await, [6, 5, 7, 2]);
+    assert_eq!(executions(views, &ExecutionFilter::of(TENANT), 100).await, [6, 5, 7, 2]);
 }
 
 /// Order, filter and pages of plugins; a row is replaced.
 pub async fn plugins_are_listed_by_name(views: &dyn ViewStore) {
     let target = |name: &str| PluginRow {
-        key: PluginKey { name: name.to_owned(), role: PluginRole::Target },
+        key: PluginKey { tenant: TENANT.into(), name: name.to_owned(), role: PluginRole::Target },
         ..plugin_row(name)
     };
     let mut rows = [plugin_row("b (x/y)"), plugin_row("a"), target("a"), target("c")];
     apply(views, 1, rows.iter().cloned().map(ViewRow::Plugin).collect()).await;
     let list = async |role: Option<PluginRole>| {
+        let filter = PluginFilter { role, ..PluginFilter::of(TENANT) };
         let (mut keys, mut after) = (Vec::new(), None);
         loop {
-            let page = views.list_plugins(role, 1, after.as_deref()).await;
+            let page = views.list_plugins(&filter, 1, after.as_deref()).await;
             let page = page.expect("it can be read");
             keys.extend(page.items.iter().map(|row| format!("{} {}", row.key.name, row.key.role)));
             after = page.next;
@@ -234,9 +237,9 @@ pub async fn plugins_are_listed_by_name(views: &dyn ViewStore) {
     apply(views, 2, vec![ViewRow::Plugin(rows[1].clone())]).await;
     let found = views.find_plugin(&rows[1].key).await.expect("it can be read");
     assert_eq!(found.as_ref(), Some(&rows[1]));
-    let absent = PluginKey { name: "d".to_owned(), role: PluginRole::Tap };
+    let absent = PluginKey { tenant: TENANT.into(), name: "d".to_owned(), role: PluginRole::Tap };
     assert_eq!(views.find_plugin(&absent).await.expect("it can be read"), None);
-    assert!(views.list_plugins(None, 1, Some("garbage")).await.is_err());
+    assert!(views.list_plugins(&PluginFilter::of(TENANT), 1, Some("garbage")).await.is_err());
 }
 
 /// Order, filters and pages of data streams; a row is replaced.
@@ -267,7 +270,7 @@ pub async fn data_streams_are_listed_by_pipeline(views: &dyn ViewStore) {
             }
         }
     };
-    let all = DataStreamFilter::default();
+    let all = DataStreamFilter::of(TENANT);
     assert_eq!(list(all.clone()).await, ["load", "load/x", "staged", "a"]);
     let pipeline = Some(pipeline_name("flights"));
     let flights = DataStreamFilter { pipeline, ..all.clone() };

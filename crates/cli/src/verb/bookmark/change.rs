@@ -144,7 +144,9 @@ async fn registered(
         Err(failure) if failure.is_not_found() => {
             let file = find_pipeline(&place.project, &command.bookmark.pipeline)?;
             let document = session.load(&file, &place.project)?.definition.document;
-            session.command(place, CreatePipeline { document }, PURPOSE).await?;
+            session
+                .command(place, CreatePipeline { document, idempotency_key: None }, PURPOSE)
+                .await?;
             session.command(place, command, PURPOSE).await
         }
         answer => answer,

@@ -28,6 +28,9 @@ pub(crate) struct TailArguments {
     /// Show the last events and end
     #[arg(long)]
     no_follow: bool,
+    /// Events of all tenants, which only an operator may see
+    #[arg(long)]
+    all_tenants: bool,
 }
 
 impl TailArguments {
@@ -43,6 +46,8 @@ impl TailArguments {
                 session.output.item(event, event_text)?;
                 after = event.position;
             }
+            // A page may have few events of this tenant, or none, and not be at the end.
+            after = page.next.unwrap_or(after);
             if page.next.is_none() {
                 if self.no_follow {
                     break;
@@ -83,6 +88,7 @@ impl TailArguments {
             after,
             since: None,
             limit: PAGE,
+            all_tenants: self.all_tenants,
         };
         session.ask(reader, query).await
     }

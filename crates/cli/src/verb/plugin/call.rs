@@ -37,6 +37,7 @@ impl ExecuteArguments {
             operation: self.operation,
             config: json(session, "config", &self.config)?,
             input: json(session, "input", &self.input)?,
+            idempotency_key: None,
         };
         let place = &session.here()?.place;
         let executed = session.command(place, command, "calling a plugin").await?;

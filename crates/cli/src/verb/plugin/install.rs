@@ -113,7 +113,8 @@ async fn register(
     place: &Place,
     stored: &StoredPlugin,
 ) -> Result<(), Failure> {
-    let command = RegisterPlugin { source: PluginSourceView::Digest(stored.digest.to_string()) };
+    let source = PluginSourceView::Digest(stored.digest.to_string());
+    let command = RegisterPlugin { source, idempotency_key: None };
     let registered = session.command(place, command, "registering a plugin").await?;
     let said = plugin_registered_text(&registered, session.output.message_style());
     session.output.message(said.trim_end());

@@ -30,7 +30,7 @@ pub(crate) struct RegisterArguments {
 impl RegisterArguments {
     pub(super) async fn execute(self, session: &Session<'_>) -> Result<Exit, Failure> {
         let source = source(&self.source, session.host.current_folder())?;
-        let command = RegisterPlugin { source };
+        let command = RegisterPlugin { source, idempotency_key: None };
         let place = &session.here()?.place;
         let registered = session.command(place, command, "registering a plugin").await?;
         session.output.result(&registered, plugin_registered_text)?;

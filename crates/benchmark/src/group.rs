@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::{log_postgres, log_sqlite, measure::Measure, plugins, pump, run, views};
+use crate::{log_postgres, log_sqlite, measure::Measure, plugins, pump, run, server, views};
 
 /// A group of measurements that share their preparation.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "pump", run: pump::run },
     Group { name: "run", run: run::run },
     Group { name: "plugins", run: plugins::run },
+    Group { name: "server", run: server::run },
 ];
 
 /// The groups with these names; all of them if there are none.

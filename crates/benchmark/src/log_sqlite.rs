@@ -6,7 +6,7 @@
 //! whatever else the machine does disturbs both.
 
 mod bare;
-mod durable;
+pub(crate) mod durable;
 pub(crate) mod workload;
 
 use std::{

@@ -29,6 +29,7 @@ mod pump;
 mod report;
 mod run;
 mod sample;
+mod server;
 mod views;
 
 use std::{
@@ -55,6 +56,10 @@ fn main() -> anyhow::Result<ExitCode> {
     if arguments.next_if_eq(plugins::process::SERVER).is_some() {
         let socket = arguments.next().context("the path of a socket")?;
         return plugins::process::serve_bare(socket.into());
+    }
+    if arguments.next_if_eq(server::PEER).is_some() {
+        let file = arguments.next().context("the path of a file")?;
+        return server::serve_peer(Path::new(&file)).map(|()| ExitCode::SUCCESS);
     }
     let only: Vec<String> = arguments.filter(|word| !word.is_empty()).collect();
     let groups = group::chosen(&only)?;

@@ -55,6 +55,23 @@ impl Measure {
     }
 }
 
+/// The measurements of a part of a group. A part that fails is one measurement that is not met, so
+/// that the others are not lost with it.
+pub(crate) fn of_part(
+    name: &str,
+    part: impl FnOnce() -> anyhow::Result<Vec<Measure>>,
+) -> Vec<Measure> {
+    part().unwrap_or_else(|error| {
+        vec![Measure {
+            name: format!("{name}: FAILED: {error:#}"),
+            value: f64::NAN,
+            unit: "",
+            against: None,
+            reach: Reach::AtLeast(0.0),
+        }]
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +89,12 @@ mod tests {
         assert!(measure(5.0, None, Reach::AtLeast(5.0)));
         assert!(!measure(60.0, None, Reach::Below(60.0)));
         assert!(!measure(f64::NAN, None, Reach::Below(60.0)));
+    }
+
+    #[test]
+    fn a_part_that_fails_is_not_met() {
+        let failed = of_part("calls", || anyhow::bail!("no server"));
+        assert!(failed[0].name.contains("no server") && !failed[0].is_met());
+        assert!(of_part("calls", || Ok(vec![])).is_empty());
     }
 }

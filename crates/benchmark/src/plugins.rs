@@ -10,18 +10,23 @@ mod wasm;
 
 use std::path::Path;
 
-use crate::measure::Measure;
+use crate::measure::{Measure, of_part};
 
 /// Takes some of the measurements, with a folder to work in.
 type Part = fn(&Path) -> anyhow::Result<Vec<Measure>>;
 
-const PARTS: &[Part] = &[spawn::run, sync::run, process::run, wasm::run];
+const PARTS: &[(&str, Part)] = &[
+    ("jailed spawn", spawn::run),
+    ("jailed sync", sync::run),
+    ("process calls", process::run),
+    ("WASM calls", wasm::run),
+];
 
 /// Takes the measurements of the group.
 pub(crate) fn run(work: &Path) -> anyhow::Result<Vec<Measure>> {
     let mut measures = Vec::new();
-    for part in PARTS {
-        measures.extend(part(work)?);
+    for (name, part) in PARTS {
+        measures.extend(of_part(name, || part(work)));
     }
     Ok(measures)
 }

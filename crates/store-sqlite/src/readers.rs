@@ -67,6 +67,18 @@ impl Readers {
         finished.await.unwrap_or_else(|error| Err(gone(&error.to_string())))
     }
 
+    /// Runs a `job` of microseconds with a connection, on the thread that asks: to wake another one
+    /// would take longer than the job.
+    pub(crate) fn run_briefly<T>(
+        &self,
+        job: impl FnOnce(&mut Reader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.shared.permits.is_closed() {
+            return Err(gone("it was closed"));
+        }
+        self.run_blocking(job)
+    }
+
     /// Runs `job` with a connection on this thread.
     pub(crate) fn run_blocking<T>(
         &self,

@@ -23,6 +23,9 @@ use crate::{
     connection::Access, folder::Folder, lock::StoreLock, open_error::OpenError, readers::Readers,
 };
 
+/// A read of at most so many events of a stream is done on the thread that asks.
+const BRIEF: usize = 64;
+
 /// The event log on SQLite, with one writer thread for all callers.
 ///
 /// Opened for reading, it sees what another process commits; [`EventStore::appended`] then changes
@@ -141,6 +144,12 @@ impl EventStore for SqliteEventStore {
         from_version: u64,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
+        // Most streams that a request asks for are short, and their pages are in memory.
+        if limit <= BRIEF {
+            return self
+                .readers
+                .run_briefly(|reader| read::read_stream(reader, stream, from_version, limit));
+        }
         let stream = stream.clone();
         self.readers
             .run(move |reader| read::read_stream(reader, &stream, from_version, limit))

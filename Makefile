@@ -8,6 +8,8 @@ SHELL := /usr/bin/env bash
 
 # On CI (which sets CI=true) nextest repeats every failure at the end.
 NEXTEST := cargo nextest run --profile $(if $(CI),ci,default)
+COMPOSE := docker compose --file deploy/compose/compose.yaml
+FLEXCORE := cargo run --quiet --manifest-path $(CURDIR)/Cargo.toml --package flexcore --
 
 ##@ Use
 
@@ -15,7 +17,7 @@ NEXTEST := cargo nextest run --profile $(if $(CI),ci,default)
 help: ## list the verbs
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / { printf "  make %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## build what is missing and run the example pipeline
@@ -28,6 +30,51 @@ build: ## build the binary, target/release/flexcore
 .PHONY: run
 run: ## build and run the binary: make run ARGS="run FILE"
 	cargo run --release --package flexcore -- $(ARGS)
+
+.PHONY: dev
+dev: ## serve a project with a build for development: make dev [PROJECT=examples/flights]
+	cd $(or $(PROJECT),examples/flights) && cargo run --manifest-path $(CURDIR)/Cargo.toml --package flexcore -- serve --verbose
+
+##@ Look
+
+.PHONY: diagnose
+diagnose: ## show what a project stands on, part by part: make diagnose [PROJECT=folder]
+	@scripts/diagnose.sh $(PROJECT)
+
+.PHONY: event-store-status
+event-store-status: ## show the store of a project: make event-store-status [PROJECT=folder]
+	@cd $(or $(PROJECT),.) && $(FLEXCORE) store status && $(FLEXCORE) events stats
+
+.PHONY: db-connect
+db-connect: ## open psql on the database of FLEXCORE_DATABASE_URL
+	@psql "$${FLEXCORE_DATABASE_URL:?set FLEXCORE_DATABASE_URL=postgres://USER@HOST/DATABASE}"
+
+.PHONY: profile-cpu
+profile-cpu: ## where the time of a run goes (perf): make profile-cpu ARGS="run FILE"
+	@scripts/profile.sh cpu $(ARGS)
+
+.PHONY: profile-memory
+profile-memory: ## where the memory of a run goes (heaptrack): make profile-memory ARGS="run FILE"
+	@scripts/profile.sh memory $(ARGS)
+
+##@ Deploy
+
+.PHONY: docker-build
+docker-build: ## build the image flexcore:latest
+	docker build --file deploy/docker/Dockerfile --tag flexcore:latest .
+
+.PHONY: docker-up
+docker-up: ## start two servers, PostgreSQL, HAProxy, Prometheus, Grafana and Jaeger
+	@scripts/compose-secrets.sh
+	$(COMPOSE) up --detach --build
+
+.PHONY: docker-down
+docker-down: ## end them; their data stays
+	$(COMPOSE) down
+
+.PHONY: docker-logs
+docker-logs: ## follow their logs
+	$(COMPOSE) logs --follow --tail 100
 
 ##@ Test
 

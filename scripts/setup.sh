@@ -21,10 +21,12 @@ readonly PROGRAMS=(
   "bash bash"
   "cc gcc"
   "flock util-linux"
+  "haproxy haproxy"
   "mount mount"
   "prometheus prometheus"
   "promtool prometheus"
   "setpriv util-linux"
+  "systemd-analyze systemd"
   "unshare util-linux"
 )
 

@@ -20,6 +20,7 @@ mod bookmark;
 mod data_stream;
 mod event;
 mod execution;
+mod health;
 mod log_level;
 mod pipeline;
 mod plugin;
@@ -52,6 +53,7 @@ pub use execution::{
     RetryExecution, StepView, TimelineEntry, TimelinePage,
 };
 pub use log_level::{LogLevelSet, SetLogLevel};
+pub use health::{ServerHealth, ServerHealthCheck};
 pub use pipeline::{
     ActivatePipeline, ArchivePipeline, CreatePipeline, DeactivatePipeline, GetPipeline,
     GetPipelineStatus, ListPipelineExecutions, ListPipelineSteps, ListPipelineVersions,

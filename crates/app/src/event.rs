@@ -4,5 +4,5 @@ mod read;
 mod statistics;
 mod verify;
 
-pub use read::event_view;
+pub use read::{event_view, execution_event};
 pub use verify::verify_reply;

@@ -57,7 +57,7 @@ pub use context::{Permissions, RequestContext};
 pub use discover::{DiscoverPorts, Discovery, discover};
 pub use dispatch::dispatch;
 pub use error::UseCaseError;
-pub use event::{event_view, verify_reply};
+pub use event::{event_view, execution_event, verify_reply};
 pub use execution::{RunDecision, RunPolicy, Unfinished};
 pub use grants::{MissingGrants, ProjectRights, StepRights, plan_rights};
 pub use log_checkpoint::{

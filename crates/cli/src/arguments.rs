@@ -9,6 +9,7 @@ use crate::{
     Exit, Terminal, exit,
     failure::Code,
     output::{Color, Format},
+    server::ServerOptions,
     store_address::StoreText,
     verb::Verb,
 };
@@ -18,6 +19,8 @@ const ENVIRONMENT: &str = "\
 Environment:
     FLEXCORE_DATABASE_URL  the database that holds the store, password included
     FLEXCORE_STORE         the store, as --store takes it
+    FLEXCORE_SERVER        the server to ask, as --server takes it
+    FLEXCORE_API_KEY       the key to ask it with
     FLEXCORE_ENVIRONMENT   the environment, as --environment takes it
     FLEXCORE_LEASE_TTL     how long a dead owner keeps an execution in a database [default: 6s]
     FLEXCORE_CHECKPOINT_KEY, FLEXCORE_CHECKPOINT_TO, FLEXCORE_CHECKPOINT_EVERY
@@ -61,6 +64,8 @@ pub(crate) struct Options {
     /// Log what happens inside; may be repeated
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
 }
 
 impl Cli {

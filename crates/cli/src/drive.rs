@@ -116,9 +116,19 @@ impl Session<'_> {
         ended: Ended,
     ) -> Result<Exit, Failure> {
         let view = self.execution_view(writer, execution).await?;
-        self.output.result(&view, summary_text)?;
+        self.conclude_with(located, &view, ended)
+    }
+
+    /// The same of an execution that was looked at already.
+    pub(crate) fn conclude_with(
+        &self,
+        located: &Located,
+        view: &ExecutionView,
+        ended: Ended,
+    ) -> Result<Exit, Failure> {
+        self.output.result(view, summary_text)?;
         if !self.output.is_json() {
-            self.show_next(located, &view, ended);
+            self.show_next(located, view, ended);
         }
         Ok(match ended {
             Ended::With(status) => Exit::of_execution(status),
@@ -133,13 +143,22 @@ impl Session<'_> {
         located: &Located,
         execution: ExecutionId,
     ) -> Result<Exit, Failure> {
-        let status = self.execution_view(writer, execution).await?.status;
+        let view = self.execution_view(writer, execution).await?;
+        self.recall_view(located, view)
+    }
+
+    /// The same of an execution that was looked at already.
+    pub(crate) fn recall_view(
+        &self,
+        located: &Located,
+        view: ExecutionView,
+    ) -> Result<Exit, Failure> {
         let ended =
             [ExecutionStatus::Completed, ExecutionStatus::Failed, ExecutionStatus::Cancelled]
                 .into_iter()
-                .find(|candidate| candidate.as_str() == status)
+                .find(|candidate| candidate.as_str() == view.status)
                 .map_or(Ended::Interrupted, Ended::With);
-        self.conclude(writer, located, execution, ended).await
+        self.conclude_with(located, &view, ended)
     }
 
     fn show_next(&self, located: &Located, view: &ExecutionView, ended: Ended) {
@@ -177,6 +196,12 @@ impl Session<'_> {
     pub(crate) fn command_line(&self, located: &Located, words: &str) -> String {
         let Place { project, state_folder, store } = &located.place;
         let line = format!("flexcore {words}");
+        if let Some(server) = &self.options.server.server {
+            return format!("{line} --server {}", shell_word(server));
+        }
+        if self.is_remote() {
+            return line;
+        }
         let here = self.host.current_folder();
         if let StoreAddress::Database(_) = store {
             // Where it was not typed, it comes from the environment or the project, and will again.

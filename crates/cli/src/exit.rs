@@ -35,6 +35,9 @@ Exit codes:
     5  the store or the system failed
   130  the execution was cancelled, by Ctrl-C or otherwise";
 
+/// Codes of servers and the way to them that are nobody's decision.
+const SERVER_TROUBLES: [&str; 5] = ["FC0709", "FC0710", "FC0780", "FC0781", "FC0782"];
+
 impl Exit {
     /// The number that the process ends with.
     pub const fn code(self) -> u8 {
@@ -68,6 +71,8 @@ impl Exit {
             Some("FC01") => Self::InvalidFile,
             // What plugins and jails refuse is a rule too.
             Some("FC02" | "FC06") => Self::Refused,
+            // A server that refuses; one that is away, slow or broken is trouble of the system.
+            Some("FC07") if !SERVER_TROUBLES.contains(&code) => Self::Refused,
             _ => Self::System,
         }
     }
@@ -114,6 +119,8 @@ mod tests {
         assert_eq!(Exit::of_error_code("FC0103"), Exit::InvalidFile);
         assert_eq!(Exit::of_error_code("FC0203"), Exit::Refused);
         assert_eq!(Exit::of_error_code("FC0301"), Exit::System);
+        assert_eq!(Exit::of_error_code("FC0701"), Exit::Refused);
+        assert_eq!(Exit::of_error_code("FC0780"), Exit::System);
         assert_eq!(Exit::of_error_code("?"), Exit::System);
         assert_eq!(Exit::of_error_code("é"), Exit::System);
     }

@@ -44,6 +44,8 @@ pub(crate) enum Code {
     Key,
     /// Nobody holds the store whose log was to be changed.
     NoServer,
+    /// A verb that works on the machine itself, while a server is named.
+    OnlyHere,
 }
 
 impl Code {
@@ -66,6 +68,7 @@ impl Code {
             Self::Copy => "FC0515",
             Self::Key => "FC0516",
             Self::NoServer => "FC0762",
+            Self::OnlyHere => "FC0784",
         }
     }
 
@@ -82,7 +85,8 @@ impl Code {
             | Self::LogFile
             | Self::Copy
             | Self::Key
-            | Self::NoServer => Exit::Refused,
+            | Self::NoServer
+            | Self::OnlyHere => Exit::Refused,
             Self::File | Self::Process | Self::Reply | Self::Newer | Self::Lease => Exit::System,
         }
     }
@@ -115,6 +119,18 @@ impl Failure {
         match self {
             Self::Error { exit, body } => {
                 Self::Error { exit, body: ErrorBody { hint: Some(hint.into()), ..body } }
+            }
+            files @ Self::Files(_) => files,
+        }
+    }
+
+    /// The same with more to know, after what to do.
+    pub(crate) fn also(self, more: &str) -> Self {
+        match self {
+            Self::Error { exit, body } => {
+                let hint =
+                    body.hint.map_or_else(|| more.to_owned(), |hint| format!("{hint}; {more}"));
+                Self::Error { exit, body: ErrorBody { hint: Some(hint), ..body } }
             }
             files @ Self::Files(_) => files,
         }

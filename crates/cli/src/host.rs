@@ -16,7 +16,9 @@ use flexcore_app::{
     CommandBus, Discovery, LogSubscriptions, ProjectRights, QueryBus, Runner, Sample, Services,
 };
 use flexcore_pipeline_file::Project;
-use flexcore_ports::{DiscoveredPlugin, LogTransfer, LogVerifier, PluginSource, StoredPlugin};
+use flexcore_ports::{
+    Clock, DiscoveredPlugin, LogTransfer, LogVerifier, PluginSource, StoredPlugin,
+};
 use serde_json::Value;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,14 @@ pub trait Host: Send + Sync {
 
     /// The working directory of the process; relative paths on the command line start here.
     fn current_folder(&self) -> &Path;
+
+    /// The time.
+    fn clock(&self) -> Arc<dyn Clock>;
+
+    /// The URL of the server that has the store of a place, if it said where it answers.
+    fn serving(&self, _place: &Place) -> Option<String> {
+        None
+    }
 
     /// The native connectors.
     fn connectors(&self) -> Vec<ConnectorDescription>;

@@ -16,6 +16,12 @@
 //! environment and the working directory are the host's too. Decisions belong to `app` and the
 //! domain: a verb translates, sends and shows.
 //!
+//! # A server instead of a store
+//!
+//! With `--server` a verb asks a server. The session alone decides which it is: a verb asks a
+//! `Source` and sends commands through the session, and so works either way. One that only makes
+//! sense on the machine itself begins with `only_here`.
+//!
 //! # How to add a verb
 //!
 //! Write `verb/<name>.rs` with its arguments and its `execute`, name it in the enum of `verb.rs`,
@@ -28,6 +34,7 @@ mod conformance;
 mod drive;
 mod exit;
 mod failure;
+mod follow;
 mod host;
 mod interrupt;
 mod note_file;
@@ -35,6 +42,7 @@ mod output;
 mod place;
 mod progress;
 mod report;
+mod server;
 mod session;
 mod store_address;
 mod store_status;

@@ -82,6 +82,11 @@ impl Session<'_> {
         Ok(LocatedPipeline { located, file, pipeline })
     }
 
+    /// Whether a text names a file from the working directory on.
+    pub(crate) fn current_folder_has(&self, text: &str) -> bool {
+        self.host.current_folder().join(text).is_file()
+    }
+
     /// A pipeline file, checked in full.
     pub(crate) fn load(
         &self,
@@ -210,7 +215,7 @@ impl Store {
 
 /// Whether a text is meant as a path rather than as a pipeline's name, which has neither slashes
 /// nor dots.
-fn is_path(text: &str) -> bool {
+pub(crate) fn is_path(text: &str) -> bool {
     text.contains(['/', '\\', '.'])
 }
 

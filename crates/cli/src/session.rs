@@ -8,12 +8,14 @@ use std::{
 
 use flexcore_api::{Command, CommandEnvelope, Query};
 use flexcore_app::{HandleCommand, HandleQuery, RequestContext, Services};
+use flexcore_client::Client;
 
 use crate::{
-    Cli, Host, HostErrorKind, Place, Reader, Terminal, Writer,
+    Cli, Host, HostErrorKind, Place, Terminal, Writer,
     arguments::Options,
     failure::{Code, Failure},
     output::{Appearance, Output},
+    server::{KnownServer, Source},
 };
 
 /// Carries out a verb on the streams of `terminal` and gives back the exit code of the process
@@ -31,6 +33,15 @@ pub async fn execute(cli: Cli, host: &dyn Host, terminal: Terminal) -> ExitCode 
     }
 }
 
+/// Who carries out what needs the store to write.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// This process.
+    Here(Writer),
+    /// A server.
+    At(Client),
+}
+
 /// What every verb is given.
 pub(crate) struct Session<'a> {
     pub(crate) host: &'a dyn Host,
@@ -42,6 +53,8 @@ pub(crate) struct Session<'a> {
     pub(crate) settings_file: Option<PathBuf>,
     /// A verb may look for its store more than once; it warns once.
     pub(crate) warned_of_password: AtomicBool,
+    /// The server that was named, once somebody asked for it.
+    pub(crate) server: KnownServer,
 }
 
 impl<'a> Session<'a> {
@@ -62,28 +75,44 @@ impl<'a> Session<'a> {
             context: RequestContext::local(format!("user:{user}")),
             settings_file: None,
             warned_of_password: AtomicBool::new(false),
+            server: KnownServer::new(),
         }
     }
 
-    /// Asks a query where the store is open to read.
-    pub(crate) async fn ask<Q: Query>(&self, reader: &Reader, query: Q) -> Result<Q::Reply, Failure>
-    where
-        Services: HandleQuery<Q>,
-    {
-        Ok(reader.queries.ask(&self.context, query).await?)
+    /// Where queries about a place are answered: by the server that was named, else by the store,
+    /// opened to read.
+    pub(crate) async fn source(&self, place: &Place) -> Result<Source, Failure> {
+        match self.server()? {
+            Some(server) => Ok(Source::Server(server.clone())),
+            None => Ok(Source::Store(Box::new(self.host.read(place).await?))),
+        }
     }
 
-    /// Opens a store to read; `None` if nothing was ever written there.
-    pub(crate) async fn read_if_there(&self, place: &Place) -> Result<Option<Reader>, Failure> {
+    /// The same; `None` if nothing was ever written there.
+    pub(crate) async fn source_if_there(&self, place: &Place) -> Result<Option<Source>, Failure> {
+        if let Some(server) = self.server()? {
+            return Ok(Some(Source::Server(server.clone())));
+        }
         match self.host.read(place).await {
-            Ok(reader) => Ok(Some(reader)),
+            Ok(reader) => Ok(Some(Source::Store(Box::new(reader)))),
             Err(error) if error.kind == HostErrorKind::Absent => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Sends a command to the live writer of a place, or carries it out with the store opened for
-    /// as long as it takes.
+    /// Asks a query.
+    pub(crate) async fn ask<Q: Query>(&self, source: &Source, query: Q) -> Result<Q::Reply, Failure>
+    where
+        Services: HandleQuery<Q>,
+    {
+        match source {
+            Source::Store(reader) => Ok(reader.queries.ask(&self.context, query).await?),
+            Source::Server(server) => Ok(server.query(&query).await?),
+        }
+    }
+
+    /// Sends a command to the server that was named, or to the live writer of a place, or carries
+    /// it out with the store opened for as long as it takes.
     pub(crate) async fn command<C: Command>(
         &self,
         place: &Place,
@@ -93,6 +122,9 @@ impl<'a> Session<'a> {
     where
         Services: HandleCommand<C>,
     {
+        if let Some(server) = self.server()? {
+            return Ok(server.command(&command).await?);
+        }
         if let Some(reply) = self.send(place, &command).await? {
             return Ok(reply);
         }
@@ -118,6 +150,27 @@ impl<'a> Session<'a> {
             Failure::new(Code::Reply, message)
                 .hint("the process that holds the store may be of another version of flexcore")
         })
+    }
+
+    /// Opens a store to write. If a server of this machine has it, that server is asked instead.
+    pub(crate) async fn write_or_server(
+        &self,
+        place: &Place,
+        purpose: &str,
+    ) -> Result<Opened, Failure> {
+        let held = match self.host.write(place, purpose).await {
+            Ok(writer) => return Ok(Opened::Here(writer)),
+            Err(error) => error,
+        };
+        let is_held = matches!(held.kind, HostErrorKind::Held { .. });
+        match self.server_of(place)? {
+            Some(server) if is_held => {
+                self.output
+                    .note(&format!("the store is that of {}, which does it", server.server()));
+                Ok(Opened::At(server))
+            }
+            _ => Err(held.into()),
+        }
     }
 
     /// Closes a store. What was recorded is durable already, so a failure is worth a warning only.

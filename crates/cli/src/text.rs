@@ -10,6 +10,7 @@ mod event;
 mod execution;
 mod failure;
 mod graph;
+mod health;
 mod log;
 mod mermaid;
 mod pipeline;
@@ -35,6 +36,7 @@ pub(crate) use execution::tests as execution_tests;
 pub(crate) use execution::{execution_page_text, execution_text, first_error_text, summary_text};
 pub(crate) use failure::failure_text;
 pub(crate) use graph::graph_text;
+pub(crate) use health::health_text;
 pub(crate) use log::{error_report_text, log_heading, log_line_text};
 pub(crate) use mermaid::mermaid;
 pub(crate) use pipeline::{

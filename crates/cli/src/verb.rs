@@ -8,6 +8,7 @@ mod config;
 mod data_stream;
 mod events;
 mod execution;
+mod health;
 mod init;
 mod log_level;
 mod logs;
@@ -82,6 +83,8 @@ pub(crate) enum Verb {
     Sandbox(sandbox::SandboxVerb),
     /// Serve REST and live streams, and drive executions
     Serve(serve::ServeArguments),
+    /// Ask a server whether it is well
+    Health,
     /// The settings of a server
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -123,6 +126,7 @@ impl Verb {
             Self::Store(verb) => verb.execute(session).await,
             Self::Plugin(verb) => return verb.execute(session).await,
             Self::Serve(arguments) => arguments.execute(session).await,
+            Self::Health => health::health(session).await,
             Self::Config(verb) => verb.execute(session),
             Self::Doctor => sandbox::doctor(session).await,
             Self::Sandbox(verb) => verb.execute(session).await,

@@ -23,7 +23,7 @@ use flexcore_cli::{
 };
 use flexcore_plugin_protocol::Grants;
 use flexcore_ports::{
-    DiscoveredPlugin, GrantsError, LogVerifier, OperatorGrants, PluginSource, StoredPlugin,
+    Clock, DiscoveredPlugin, GrantsError, LogVerifier, OperatorGrants, PluginSource, StoredPlugin,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -61,6 +61,10 @@ impl Host for StorelessHost {
 
     fn current_folder(&self) -> &Path {
         &self.folder
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        panic!("no test looks at a clock")
     }
 
     fn connectors(&self) -> Vec<ConnectorDescription> {

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flexcore_api::{Command, Method, Query};
+use flexcore_api::{Command, Method, Query, ServerHealth};
 use reqwest::{
     Response, Url,
     header::{self, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use crate::{
     ClientError, ClientOptions, EventStream, Problem, Watch,
@@ -31,27 +31,6 @@ pub struct Client {
     http: reqwest::Client,
     base: Arc<str>,
     options: Arc<ClientOptions>,
-}
-
-/// How a server is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Health {
-    /// `healthy`, `degraded` or `unready`.
-    pub status: String,
-    /// Its parts, for who may ask.
-    #[serde(default)]
-    pub checks: Vec<HealthCheck>,
-}
-
-/// How a part of a server is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct HealthCheck {
-    /// Its name.
-    pub name: String,
-    /// Whether it does its work.
-    pub healthy: bool,
-    /// What is to be known of it.
-    pub detail: String,
 }
 
 impl Client {
@@ -93,6 +72,11 @@ impl Client {
         &self.base
     }
 
+    /// Whether the server is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        Url::parse(&self.base).is_ok_and(|base| is_loopback(&base))
+    }
+
     /// Whether what is sent can be read on its way: over plain HTTP, to another machine.
     pub fn is_in_clear(&self) -> bool {
         Url::parse(&self.base).is_ok_and(|base| base.scheme() == "http" && !is_loopback(&base))
@@ -120,7 +104,7 @@ impl Client {
     ///
     /// # Errors
     /// As for [`Self::command`]; a server that is about to end is no error.
-    pub async fn health(&self) -> Result<Health, ClientError> {
+    pub async fn health(&self) -> Result<ServerHealth, ClientError> {
         let response = self.send(self.http.get(format!("{}/health", self.base))).await;
         let response = response.map_err(|(_, error)| error)?;
         let status = response.status().as_u16();

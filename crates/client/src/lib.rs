@@ -53,7 +53,7 @@ mod retry;
 mod sse;
 mod tls;
 
-pub use client::{Client, Health, HealthCheck};
+pub use client::Client;
 pub use error::{ClientError, Problem};
 pub use key::ApiKey;
 pub use live::{EventStream, Watch};

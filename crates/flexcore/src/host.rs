@@ -5,7 +5,10 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -17,17 +20,19 @@ use flexcore_app::{
 };
 use flexcore_cli::{
     BuiltInDescription, ConformanceCheck, ConnectorDescription, DatabaseUrl, Host, HostError,
-    HostErrorKind, Place, Reader, ServeRequest, SettingFlags, StoreMigration, StoreStatus,
-    Transfer, TransferEnd, Writer, masked_url,
+    HostErrorKind, Place, Reader, ServeAddress, ServeRequest, SettingFlags, StoreMigration,
+    StoreStatus, Transfer, TransferEnd, Writer, masked_url,
 };
-use flexcore_ports::{DiscoveredPlugin, GrantsError, Ids, LogVerifier, PluginSource, StoredPlugin};
+use flexcore_ports::{
+    Clock, DiscoveredPlugin, GrantsError, Ids, LogVerifier, PluginSource, StoredPlugin,
+};
 use flexcore_sync::SyncOptions;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     checkpoints,
-    clock::RandomIds,
+    clock::{RandomIds, SystemClock},
     conformance,
     control::{self, Answer, Request},
     doctor,
@@ -36,7 +41,7 @@ use crate::{
     observe::Observability,
     paths::StatePaths,
     plugin_files::{self, Tryout},
-    plugins, reader, sandbox, serve,
+    plugins, reader, sandbox, serve, serving,
     settings::{Entry, LoadedSettings, Settings, Sources},
     store, transfer, writer,
 };
@@ -166,6 +171,14 @@ impl Host for BinaryHost {
         &self.current_folder
     }
 
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
+
+    fn serving(&self, place: &Place) -> Option<String> {
+        serving::read(&place.state_folder)
+    }
+
     fn connectors(&self) -> Vec<ConnectorDescription> {
         let describe = |name: &'static str| {
             let about = flexcore_connectors::about(name)?;
@@ -276,11 +289,27 @@ impl Host for BinaryHost {
     ) -> Result<(), HostError> {
         let ServeRequest { flags, ready } = request;
         let loaded = self.load_settings(place, &flags)?;
+        let paths = StatePaths::new(&place.state_folder);
+        let announced = Arc::new(AtomicBool::new(false));
+        let ready = {
+            let (settings, paths) = (loaded.settings.server.clone(), paths.clone());
+            let announced = Arc::clone(&announced);
+            Box::new(move |at: ServeAddress| {
+                serving::announce(&paths, &settings, &at);
+                announced.store(true, Ordering::Relaxed);
+                ready(at);
+            })
+        };
         let again = || Ok(self.load_settings(place, &flags)?.settings.telemetry);
-        tokio::select! {
+        let served = tokio::select! {
             served = serve::serve(self, place, loaded.settings, ready, stop) => served,
             never = self.observability.follow_hangups(again) => match never {},
+        };
+        // What another server of this folder said is its own.
+        if announced.load(Ordering::Relaxed) {
+            serving::withdraw(&paths);
         }
+        served
     }
 
     fn settings(&self, place: &Place, flags: &SettingFlags) -> Result<SettingList, HostError> {

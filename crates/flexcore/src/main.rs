@@ -21,6 +21,7 @@ mod plugins;
 mod reader;
 mod sandbox;
 mod serve;
+mod serving;
 mod settings;
 mod store;
 mod transfer;

@@ -45,6 +45,10 @@ impl StatePaths {
         self.folder.join("token")
     }
 
+    pub(crate) fn serving(&self) -> PathBuf {
+        self.folder.join("serving")
+    }
+
     pub(crate) fn launcher_lock(&self) -> PathBuf {
         self.folder.join("launcher.lock")
     }

@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 use flexcore_api::{EventPage, EventView, Query as _, ReadEvents};
+use flexcore_domain::execution::ExecutionEvent;
+use flexcore_event_codec::StoredEvent as _;
 use flexcore_eventsourcing::{RecordedEvent, StreamName};
 use flexcore_ports::ReadFilter;
 use serde_json::Value;
@@ -139,4 +141,10 @@ pub fn event_view(recorded: &RecordedEvent) -> EventView {
             Value::String(String::from_utf8_lossy(&event.payload).into_owned())
         }),
     }
+}
+/// The fact about an execution that an event of another process is; `None` if it is about something
+/// else, or of a version that this one does not know.
+pub fn execution_event(view: &EventView) -> Option<ExecutionEvent> {
+    let payload = serde_json::to_vec(&view.payload).ok()?;
+    ExecutionEvent::decode(&view.type_name, view.schema_version, &payload).ok()
 }

@@ -11,11 +11,12 @@ use serde_json::value::RawValue;
 
 use super::catalog::sync_step;
 use crate::{
-    Exit, Reader,
+    Exit,
     address::{Address, FullAddress},
     failure::{Code, Failure},
     place::Located,
     report::{ChangeReport, DifferenceReport},
+    server::Source,
     session::Session,
     text::{bookmark_list_text, bookmark_text, difference_text},
 };
@@ -75,7 +76,7 @@ impl ShowArguments {
     async fn execute(self, session: &Session<'_>, located: &Located) -> Result<(), Failure> {
         let Address { pipeline, sync } = self.bookmark;
         let Some(sync) = sync else {
-            let reader = session.host.read(&located.place).await?;
+            let reader = session.source(&located.place).await?;
             let query = ListBookmarks { pipeline, environment: located.environment.to_string() };
             let list = session.ask(&reader, query).await?;
             return session.output.result(&list, bookmark_list_text);
@@ -112,8 +113,8 @@ async fn find(
     session: &Session<'_>,
     located: &Located,
     address: &FullAddress,
-) -> Result<(Reader, BookmarkView), Failure> {
-    let reader = session.host.read(&located.place).await?;
+) -> Result<(Source, BookmarkView), Failure> {
+    let reader = session.source(&located.place).await?;
     let bookmark = api_address(session, located, Some(&reader), address).await?;
     let view = session.ask(&reader, GetBookmark { bookmark }).await?;
     Ok((reader, view))
@@ -124,7 +125,7 @@ async fn find(
 async fn api_address(
     session: &Session<'_>,
     located: &Located,
-    reader: Option<&Reader>,
+    reader: Option<&Source>,
     address: &FullAddress,
 ) -> Result<BookmarkAddress, Failure> {
     let resolved = definition(session, located, reader, &address.pipeline).await?;
@@ -141,7 +142,7 @@ async fn api_address(
 async fn definition(
     session: &Session<'_>,
     located: &Located,
-    reader: Option<&Reader>,
+    reader: Option<&Source>,
     pipeline: &str,
 ) -> Result<ResolvedPipeline, Failure> {
     let of_file = find_pipeline(&located.place.project, pipeline)

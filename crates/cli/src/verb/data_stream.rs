@@ -24,14 +24,14 @@ impl DataStreamVerb {
         let place = session.here()?.place;
         match self {
             Self::List(query) => {
-                let page = match session.read_if_there(&place).await? {
+                let page = match session.source_if_there(&place).await? {
                     Some(reader) => session.ask(&reader, query).await?,
                     None => DataStreamPage { items: vec![], next: None },
                 };
                 session.output.result(&page, data_stream_page_text)?;
             }
             Self::Show(query) => {
-                let reader = session.host.read(&place).await?;
+                let reader = session.source(&place).await?;
                 let view = session.ask(&reader, query).await?;
                 session.output.result(&view, data_stream_text)?;
             }

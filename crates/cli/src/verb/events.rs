@@ -44,18 +44,18 @@ impl EventsVerb {
         let place = session.here()?.place;
         match self {
             Self::Read(query) => {
-                let page = match session.read_if_there(&place).await? {
+                let page = match session.source_if_there(&place).await? {
                     Some(reader) => session.ask(&reader, query).await?,
                     None => EventPage { items: vec![], next: None },
                 };
                 session.output.result(&page, event_page_text)?;
             }
             Self::Tail(arguments) => {
-                let reader = session.host.read(&place).await?;
+                let reader = session.source(&place).await?;
                 arguments.follow(session, &reader).await?;
             }
             Self::Stats(query) => {
-                let reader = session.host.read(&place).await?;
+                let reader = session.source(&place).await?;
                 let reply = session.ask(&reader, query).await?;
                 session.output.result(&reply, statistics_text)?;
             }

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use flexcore_api::{
     CancelExecution, ExecutionPage, GetExecution, ListExecutions, RetryExecution, Written,
 };
+use flexcore_client::Client;
 use flexcore_domain::{ExecutionId, ExecutionStatus};
 
 use super::run::parse_id;
@@ -11,8 +12,9 @@ use crate::{
     Exit, Writer,
     drive::Ended,
     failure::Failure,
+    follow::newest,
     place::Located,
-    session::Session,
+    session::{Opened, Session},
     text::{Style, execution_page_text, execution_text},
 };
 
@@ -34,7 +36,7 @@ impl ExecutionVerb {
         let located = session.here()?;
         match self {
             Self::List(query) => {
-                let page = match session.read_if_there(&located.place).await? {
+                let page = match session.source_if_there(&located.place).await? {
                     Some(reader) => session.ask(&reader, query).await?,
                     None => ExecutionPage { items: vec![], next: None },
                 };
@@ -42,7 +44,7 @@ impl ExecutionVerb {
                 Ok(Exit::Completed)
             }
             Self::Show(query) => {
-                let reader = session.host.read(&located.place).await?;
+                let reader = session.source(&located.place).await?;
                 let view = session.ask(&reader, query).await?;
                 session.output.result(&view, execution_text)?;
                 Ok(Exit::Completed)
@@ -60,12 +62,20 @@ async fn cancel(
     located: &Located,
     command: CancelExecution,
 ) -> Result<Exit, Failure> {
+    if let Some(server) = session.server()? {
+        let execution = session.view_at(server, &command.execution).await?.id;
+        let command = CancelExecution { execution: execution.clone(), ..command };
+        let written = server.command(&command).await?;
+        let text = format!("cancellation requested; {} drives {execution}\n", server.server());
+        session.output.result(&written, |_: &Written, _| text)?;
+        return Ok(Exit::Completed);
+    }
     if let Some(written) = session.send(&located.place, &command).await? {
         session.output.result(&written, |_: &Written, _| "cancellation requested\n".to_owned())?;
         return Ok(Exit::Completed);
     }
     // A store that is not there has nothing to cancel, and none is made.
-    drop(session.host.read(&located.place).await?);
+    drop(session.source(&located.place).await?);
     let writer = session.host.write(&located.place, "cancelling an execution").await?;
     let exit = async {
         let execution = resolve(session, &writer, &command.execution).await?;
@@ -97,9 +107,15 @@ async fn retry(
     located: &Located,
     command: RetryExecution,
 ) -> Result<Exit, Failure> {
+    if let Some(server) = session.server()? {
+        return retry_by(session, server, located, command).await;
+    }
     // A store that is not there has nothing to retry, and none is made.
-    drop(session.host.read(&located.place).await?);
-    let writer = session.host.write(&located.place, "retrying an execution").await?;
+    drop(session.source(&located.place).await?);
+    let writer = match session.write_or_server(&located.place, "retrying an execution").await? {
+        Opened::Here(writer) => writer,
+        Opened::At(server) => return retry_by(session, &server, located, command).await,
+    };
     let exit = async {
         let execution = resolve(session, &writer, &command.execution).await?;
         let command = RetryExecution { execution: execution.to_string() };
@@ -110,6 +126,20 @@ async fn retry(
     let exit = exit.await;
     session.close(writer).await;
     exit
+}
+
+/// A server retries by itself; it is watched from here.
+async fn retry_by(
+    session: &Session<'_>,
+    server: &Client,
+    located: &Located,
+    command: RetryExecution,
+) -> Result<Exit, Failure> {
+    let view = session.view_at(server, &command.execution).await?;
+    server.command(&RetryExecution { execution: view.id.clone() }).await?;
+    let ended = session.follow(server, &view, newest(&view)).await?;
+    let view = session.view_at(server, &view.id).await?;
+    session.conclude_with(located, &view, ended)
 }
 
 /// The execution that a text names: an id, a unique prefix or `last`. What follows must mean the

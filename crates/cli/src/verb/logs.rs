@@ -42,6 +42,7 @@ type Offsets = BTreeMap<(StepId, u32), u64>;
 
 impl LogsArguments {
     pub(super) async fn execute(self, session: &Session<'_>) -> Result<Exit, Failure> {
+        session.only_here("logs", "what steps wrote lies on the machine that ran them")?;
         let reader = session.host.read(&session.here()?.place).await?;
         let view = self.view(session, &reader).await?;
         let execution = execution_of(&view)?;
@@ -63,7 +64,8 @@ impl LogsArguments {
     }
 
     async fn view(&self, session: &Session<'_>, reader: &Reader) -> Result<ExecutionView, Failure> {
-        session.ask(reader, GetExecution { execution: self.execution.clone() }).await
+        let query = GetExecution { execution: self.execution.clone() };
+        Ok(reader.queries.ask(&session.context, query).await?)
     }
 
     /// Everything there is, attempt by attempt.
@@ -121,7 +123,7 @@ impl LogsArguments {
         let mut offsets = Offsets::new();
         loop {
             let query = GetExecution { execution: execution.to_string() };
-            let view = session.ask(reader, query).await?;
+            let view = reader.queries.ask(&session.context, query).await?;
             // Asked before the lines are read: what was written before the end is not missed.
             let ended = view.ended_at.is_some();
             let width = view.steps.iter().map(|step| step.id.len()).max().unwrap_or_default();

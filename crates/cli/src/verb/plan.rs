@@ -12,10 +12,11 @@ use serde_json::Value;
 
 use super::{catalog::discover, run::parameter};
 use crate::{
-    Exit, Reader,
+    Exit,
     failure::Failure,
     place::LocatedPipeline,
     report::{PlanReport, StepPlan, SyncPlan},
+    server::Source,
     session::Session,
     text::{mermaid, plan_text, shortened},
 };
@@ -74,7 +75,7 @@ impl PlanArguments {
     ) -> Result<(), Failure> {
         let place = &pipeline.located.place;
         let params: BTreeMap<_, _> = self.params.into_iter().collect();
-        let reader = match session.read_if_there(place).await {
+        let reader = match session.source_if_there(place).await {
             Ok(reader) => reader,
             Err(Failure::Error { body, .. }) => {
                 session.output.warning(&format!("bookmarks are not shown: {}", body.message));
@@ -109,7 +110,7 @@ impl PlanArguments {
 /// The bookmark that a sync would start from; a pipeline that never ran has an empty one.
 async fn bookmark(
     session: &Session<'_>,
-    reader: Option<&Reader>,
+    reader: Option<&Source>,
     resolved: &ResolvedPipeline,
     step: &ResolvedStep,
 ) -> Result<Option<BookmarkView>, Failure> {

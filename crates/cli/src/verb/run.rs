@@ -1,5 +1,6 @@
 //! `flexcore run`
 
+mod by_server;
 mod grant;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use crate::{
     drive::{Ended, shell_word},
     failure::{Code, Failure},
     place::LocatedPipeline,
-    session::Session,
+    session::{Opened, Session},
     text::summary_text,
 };
 
@@ -70,9 +71,16 @@ pub(crate) enum OnUnfinished {
 
 impl RunArguments {
     pub(super) async fn execute(self, session: &Session<'_>) -> Result<Exit, Failure> {
+        if let Some(server) = session.server()? {
+            return self.by_named_server(session, server).await;
+        }
         let pipeline = session.pipeline(&self.pipeline)?;
         let purpose = format!("run of `{}`", pipeline.pipeline.definition.name);
-        let writer = session.host.write(&pipeline.located.place, &purpose).await?;
+        let place = &pipeline.located.place;
+        let writer = match session.write_or_server(place, &purpose).await? {
+            Opened::Here(writer) => writer,
+            Opened::At(server) => return self.by_server(session, &server, &pipeline).await,
+        };
         let exit = self.decide(session, &pipeline, &writer).await;
         session.close(writer).await;
         exit
@@ -217,8 +225,15 @@ impl RunArguments {
 
     fn request(&self, pipeline: &LocatedPipeline) -> ExecutePipeline {
         ExecutePipeline {
-            pipeline: pipeline.pipeline.definition.name.to_string(),
             environment: Some(pipeline.located.environment.to_string()),
+            ..self.request_for(pipeline.pipeline.definition.name.as_str())
+        }
+    }
+
+    fn request_for(&self, pipeline: &str) -> ExecutePipeline {
+        ExecutePipeline {
+            pipeline: pipeline.to_owned(),
+            environment: None,
             params: self.params.iter().cloned().collect::<BTreeMap<_, _>>(),
             only: self.only.clone(),
             from: self.from.clone(),

@@ -19,6 +19,7 @@ pub(crate) enum SandboxVerb {
 impl SandboxVerb {
     pub(super) async fn execute(self, session: &Session<'_>) -> Result<Exit, Failure> {
         let Self::Report = self;
+        session.only_here("sandbox report", "it tries out this machine")?;
         let place = session.here()?.place;
         let report = session.host.sandbox_report(&place).await?;
         session.output.result(&report, sandbox_text)?;
@@ -29,6 +30,7 @@ impl SandboxVerb {
 
 /// A look at everything that a run needs. Something that would stop one is a fault.
 pub(super) async fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
+    session.only_here("doctor", "it looks at this machine")?;
     let place = session.here()?.place;
     let report = session.host.doctor(&place).await;
     session.output.result(&report, doctor_text)?;

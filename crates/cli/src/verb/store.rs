@@ -39,10 +39,12 @@ impl StoreVerb {
         let place = session.here()?.place;
         match self {
             Self::Status => {
+                session.only_here("store status", "it looks at the store itself")?;
                 let status = session.host.store_status(&place).await?;
                 session.output.result(&status, store_status_text)?;
             }
             Self::Migrate(MigrateArguments { app_role }) => {
+                session.only_here("store migrate", "a schema is changed by its owner")?;
                 let StoreAddress::Database(url) = &place.store else {
                     let message = "the embedded store migrates by itself, when it is opened";
                     return Err(Failure::new(Code::StoreKind, message)
@@ -53,7 +55,7 @@ impl StoreVerb {
             }
             Self::Prune(prune) => {
                 // Nothing is made where nothing was ever written.
-                drop(session.host.read(&place).await?);
+                drop(session.source(&place).await?);
                 let reply = session.command(&place, prune, "removing old executions").await?;
                 session.output.result(&reply, store_pruned_text)?;
             }

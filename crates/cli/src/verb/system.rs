@@ -14,7 +14,7 @@ pub(super) async fn metrics(
     session: &Session<'_>,
     query: GetSystemMetrics,
 ) -> Result<Exit, Failure> {
-    let reader = session.host.read(&session.here()?.place).await?;
+    let reader = session.source(&session.here()?.place).await?;
     let metrics = session.ask(&reader, query).await?;
     session.output.result(&metrics, metrics_text)?;
     Ok(Exit::Completed)
@@ -22,7 +22,7 @@ pub(super) async fn metrics(
 
 /// How far the views follow the log. A view that stopped is a fault.
 pub(super) async fn views(session: &Session<'_>, query: GetViews) -> Result<Exit, Failure> {
-    let reader = session.host.read(&session.here()?.place).await?;
+    let reader = session.source(&session.here()?.place).await?;
     let views = session.ask(&reader, query).await?;
     session.output.result(&views, views_text)?;
     let stopped = views.items.iter().any(|view| view.stopped.is_some());

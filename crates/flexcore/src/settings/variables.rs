@@ -21,13 +21,15 @@ const SPECIAL: [(&str, &str); 9] = [
 
 /// Variables of FlexCore that are no settings of a server: what verbs, runs and programs of steps
 /// are told.
-const OTHERS: [&str; 31] = [
+const OTHERS: [&str; 34] = [
     "FLEXCORE_API_KEY",
     "FLEXCORE_API_KEY_FILE",
     "FLEXCORE_ATTEMPT",
     "FLEXCORE_CHECKPOINT_EVERY",
     "FLEXCORE_CHECKPOINT_KEY",
     "FLEXCORE_CHECKPOINT_TO",
+    "FLEXCORE_CLIENT_CERTIFICATE",
+    "FLEXCORE_CLIENT_KEY",
     "FLEXCORE_COMMITTED_STATE",
     "FLEXCORE_CONFIG",
     "FLEXCORE_CQRS_ENABLED",
@@ -48,6 +50,7 @@ const OTHERS: [&str; 31] = [
     "FLEXCORE_SANDBOX",
     "FLEXCORE_SECRET_FDS",
     "FLEXCORE_SERVER",
+    "FLEXCORE_SERVER_CA",
     "FLEXCORE_SIGNED_PLUGINS",
     "FLEXCORE_STEP",
     "FLEXCORE_STORE",

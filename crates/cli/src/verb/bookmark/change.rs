@@ -63,7 +63,7 @@ impl ResetArguments {
         session: &Session<'_>,
         located: &Located,
     ) -> Result<(), Failure> {
-        let reader = session.host.read(&located.place).await?;
+        let reader = session.source(&located.place).await?;
         let bookmark = api_address(session, located, Some(&reader), &self.bookmark).await?;
         drop(reader);
         let command = ResetBookmark { bookmark, stream: self.bookmark.sync.stream.clone() };
@@ -81,7 +81,7 @@ impl KeepArguments {
         if self.bookmark.sync.stream.is_some() {
             return Err(Failure::new(Code::Usage, "a bookmark is kept as a whole, not by stream"));
         }
-        let reader = session.host.read(&located.place).await?;
+        let reader = session.source(&located.place).await?;
         let bookmark = api_address(session, located, Some(&reader), &self.bookmark).await?;
         drop(reader);
         let command = KeepBookmark { bookmark };
@@ -99,7 +99,7 @@ pub(super) async fn set(
     address: &FullAddress,
     text: &str,
 ) -> Result<(), Failure> {
-    let reader = session.read_if_there(&located.place).await?;
+    let reader = session.source_if_there(&located.place).await?;
     let bookmark = api_address(session, located, reader.as_ref(), address).await?;
     let state = match &address.sync.stream {
         None => parse(text)?,

@@ -70,6 +70,7 @@ impl KeygenArguments {
 
 impl CheckpointArguments {
     pub(super) async fn execute(self, session: &Session<'_>, place: &Place) -> Result<(), Failure> {
+        session.only_here("events checkpoint", "whoever signs looks at the log itself")?;
         let key: CheckpointKey = key_in(session, &self.key)?;
         warn_if_seen(session, &self.key);
         let reader = session.host.read(place).await?;

@@ -43,6 +43,7 @@ enum Other {
 
 impl ExportArguments {
     pub(super) async fn execute(self, session: &Session<'_>, place: &Place) -> Result<(), Failure> {
+        session.only_here("events export", "logs are copied where they lie")?;
         let progress = Progress::new(session);
         let head = match other(session, &self.to)? {
             Other::File(path) => {
@@ -60,6 +61,7 @@ impl ExportArguments {
 
 impl ImportArguments {
     pub(super) async fn execute(self, session: &Session<'_>, place: &Place) -> Result<(), Failure> {
+        session.only_here("events import", "logs are copied where they lie")?;
         let progress = Progress::new(session);
         let head = match other(session, &self.from)? {
             Other::File(path) => {

@@ -31,12 +31,12 @@ impl ReplayArguments {
     pub(super) async fn execute(self, session: &Session<'_>, place: &Place) -> Result<(), Failure> {
         let Some(stream) = self.stream else {
             // Nothing is made where nothing was ever written.
-            drop(session.host.read(place).await?);
+            drop(session.source(place).await?);
             let purpose = "building the views anew";
             let reply = session.command(place, RebuildViews {}, purpose).await?;
             return session.output.result(&reply, views_rebuilt_text);
         };
-        let reader = session.host.read(place).await?;
+        let reader = session.source(place).await?;
         let query = GetAggregate { stream, at_version: self.at_version, at_time: self.at_time };
         let reply = session.ask(&reader, query).await?;
         session.output.result(&reply, aggregate_text)

@@ -4,8 +4,9 @@ use std::{collections::VecDeque, time::Duration};
 
 use clap::Args;
 use flexcore_api::{EventPage, GetLogStatistics, ReadEvents};
+use flexcore_client::{Client, Watch};
 
-use crate::{Reader, failure::Failure, session::Session, text::event_text};
+use crate::{failure::Failure, server::Source, session::Session, text::event_text};
 
 /// How long to wait before looking for new events again.
 const POLL: Duration = Duration::from_millis(200);
@@ -37,7 +38,7 @@ impl TailArguments {
     pub(super) async fn follow(
         &self,
         session: &Session<'_>,
-        reader: &Reader,
+        reader: &Source,
     ) -> Result<(), Failure> {
         let mut after = self.beginning(session, reader).await?;
         while !session.output.is_closed() {
@@ -52,14 +53,36 @@ impl TailArguments {
                 if self.no_follow {
                     break;
                 }
+                if let Source::Server(server) = reader {
+                    return self.watch(session, server, after).await;
+                }
                 tokio::time::sleep(POLL).await;
             }
         }
         Ok(())
     }
 
+    /// Events as a server hands them over.
+    async fn watch(
+        &self,
+        session: &Session<'_>,
+        server: &Client,
+        after: u64,
+    ) -> Result<(), Failure> {
+        let watch = Watch::events().after(after);
+        let watch = self.types.iter().fold(watch, |watch, name| watch.of_type(name));
+        let watch = self.stream.iter().fold(watch, |watch, name| watch.of_stream(name));
+        let mut events = server.watch(watch);
+        while !session.output.is_closed()
+            && let Some(event) = events.next().await?
+        {
+            session.output.item(&event, event_text)?;
+        }
+        Ok(())
+    }
+
     /// The position before the first of the last events.
-    async fn beginning(&self, session: &Session<'_>, reader: &Reader) -> Result<u64, Failure> {
+    async fn beginning(&self, session: &Session<'_>, reader: &Source) -> Result<u64, Failure> {
         let head = session.ask(reader, GetLogStatistics {}).await?.position;
         if self.lines == 0 || (self.stream.is_none() && self.types.is_empty()) {
             return Ok(head.saturating_sub(self.lines as u64));
@@ -79,7 +102,7 @@ impl TailArguments {
     async fn page(
         &self,
         session: &Session<'_>,
-        reader: &Reader,
+        reader: &Source,
         after: u64,
     ) -> Result<EventPage, Failure> {
         let query = ReadEvents {

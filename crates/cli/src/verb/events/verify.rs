@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use flexcore_api::{CheckpointComparison, RefusedCheckpoint};
+use flexcore_api::{CheckpointComparison, RefusedCheckpoint, VerifyLog};
 use flexcore_app::{
     CheckpointPublicKey, FoundNote, NoteError, UseCaseError, read_notes, verify_reply,
 };
@@ -30,6 +30,15 @@ impl VerifyArguments {
         session: &Session<'_>,
         place: &Place,
     ) -> Result<Exit, Failure> {
+        if self.checkpoint.is_some() {
+            session
+                .only_here("events verify --checkpoint", "what witnesses say is checked here")?;
+        }
+        if let Some(server) = session.server()? {
+            let reply = server.query(&VerifyLog {}).await?;
+            session.output.result(&reply, verify_text)?;
+            return Ok(if reply.intact { Exit::Completed } else { Exit::Failed });
+        }
         let checkpoints = match (&self.checkpoint, &self.public_key) {
             (Some(file), Some(key)) => {
                 let key: CheckpointPublicKey = key_in(session, key)?;

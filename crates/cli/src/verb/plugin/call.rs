@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     Exit,
     failure::{Code, Failure},
-    session::Session,
+    session::{Opened, Session},
     text::{
         plugin_executed_text, plugin_initialized_text, plugin_schema_text, plugin_validated_text,
     },
@@ -105,7 +105,14 @@ async fn ask_by_writing<Q: flexcore_api::Query>(
 where
     flexcore_app::Services: flexcore_app::HandleQuery<Q>,
 {
-    let writer = session.host.write(&session.here()?.place, "asking a plugin").await?;
+    if let Some(server) = session.server()? {
+        return Ok(server.query(&query).await?);
+    }
+    let place = session.here()?.place;
+    let writer = match session.write_or_server(&place, "asking a plugin").await? {
+        Opened::Here(writer) => writer,
+        Opened::At(server) => return Ok(server.query(&query).await?),
+    };
     let reply = writer.queries.ask(&session.context, query).await;
     session.close(writer).await;
     Ok(reply?)

@@ -58,6 +58,8 @@ struct Wanted {
 
 impl InstallArguments {
     pub(super) async fn execute(self, session: &Session<'_>) -> Result<Exit, Failure> {
+        session
+            .only_here("plugin install", "files are brought in on the machine that runs them")?;
         let place = session.here()?.place;
         let wanted = self.wanted(session, &place)?;
         let mut reports = Vec::new();

@@ -64,7 +64,7 @@ fn report(view: &PluginView) -> Option<PluginReport> {
 /// Every registered plugin; none where there is no project or no store.
 pub(super) async fn registered(session: &Session<'_>) -> Result<Vec<PluginView>, Failure> {
     let Ok(here) = session.here() else { return Ok(vec![]) };
-    let reader = match session.read_if_there(&here.place).await {
+    let reader = match session.source_if_there(&here.place).await {
         Ok(Some(reader)) => reader,
         Ok(None) => return Ok(vec![]),
         Err(failure) => {
@@ -91,7 +91,7 @@ pub(super) async fn registered(session: &Session<'_>) -> Result<Vec<PluginView>,
 }
 
 pub(super) async fn used(session: &Session<'_>, query: ListActivePlugins) -> Result<Exit, Failure> {
-    let page = match session.read_if_there(&session.here()?.place).await? {
+    let page = match session.source_if_there(&session.here()?.place).await? {
         Some(reader) => session.ask(&reader, query).await?,
         None => PluginPage { items: vec![], next: None },
     };
@@ -100,7 +100,7 @@ pub(super) async fn used(session: &Session<'_>, query: ListActivePlugins) -> Res
 }
 
 pub(super) async fn show(session: &Session<'_>, query: GetPlugin) -> Result<Exit, Failure> {
-    let reader = session.host.read(&session.here()?.place).await?;
+    let reader = session.source(&session.here()?.place).await?;
     let view = session.ask(&reader, query).await?;
     session.output.result(&view, plugin_text)?;
     Ok(Exit::Completed)

@@ -17,7 +17,7 @@ use crate::{
 const CALLS: usize = 10_000;
 
 pub(super) async fn calls(session: &Session<'_>, query: ListPluginCalls) -> Result<Exit, Failure> {
-    let reader = session.host.read(&session.here()?.place).await?;
+    let reader = session.source(&session.here()?.place).await?;
     let calls = session.ask(&reader, query).await?;
     session.output.result(&calls, plugin_calls_text)?;
     Ok(Exit::Completed)
@@ -36,9 +36,10 @@ pub(crate) struct LogsArguments {
 impl LogsArguments {
     /// What a plugin writes in a step is in the log of that step's attempt.
     pub(super) async fn execute(self, session: &Session<'_>) -> Result<Exit, Failure> {
+        session.only_here("plugin logs", "what a call wrote lies on the machine that made it")?;
         let reader = session.host.read(&session.here()?.place).await?;
         let query = ListPluginCalls { name: self.name.clone(), limit: CALLS };
-        let calls = session.ask(&reader, query).await?.items;
+        let calls = reader.queries.ask(&session.context, query).await?.items;
         let call = self.pick(calls)?;
         let id: PluginCallId = call.call.parse().map_err(|_| {
             Failure::new(Code::Reply, format!("`{}` is no id of a call", call.call))

@@ -56,6 +56,7 @@ struct Check {
 
 impl TestArguments {
     pub(super) async fn execute(self, session: &Session<'_>) -> Result<Exit, Failure> {
+        session.only_here("plugin test", "it tries a plugin out on this machine")?;
         let located = session.here()?;
         let mut report = TestReport { plugin: self.name.clone(), passed: false, checks: vec![] };
         report.passed = match tap(session, &located, &self.name)? {

@@ -10,6 +10,8 @@ main() {
   mkdir -p "$FOLDER"
   random_into postgres_password
   random_into grafana_password
+  # An API key with the permission system.metrics belongs here; `deploy/README.md` says how it is made.
+  touch "$FOLDER/prometheus_key"
   if [[ ! -e $FOLDER/server.toml ]]; then
     cat >"$FOLDER/server.toml" <<TOML
 # The settings of both servers; docs/configuration.md has every one.

@@ -52,8 +52,8 @@ pub use execution::{
     GetExecution, GetExecutionLogs, GetExecutionTimeline, ListExecutions, LogElsewhere,
     RetryExecution, StepView, TimelineEntry, TimelinePage,
 };
-pub use log_level::{LogLevelSet, SetLogLevel};
 pub use health::{ServerHealth, ServerHealthCheck};
+pub use log_level::{LogLevelSet, SetLogLevel};
 pub use pipeline::{
     ActivatePipeline, ArchivePipeline, CreatePipeline, DeactivatePipeline, GetPipeline,
     GetPipelineStatus, ListPipelineExecutions, ListPipelineSteps, ListPipelineVersions,

@@ -122,9 +122,6 @@ impl<'a> Session<'a> {
     where
         Services: HandleCommand<C>,
     {
-        if let Some(server) = self.server()? {
-            return Ok(server.command(&command).await?);
-        }
         if let Some(reply) = self.send(place, &command).await? {
             return Ok(reply);
         }
@@ -134,12 +131,16 @@ impl<'a> Session<'a> {
         Ok(reply?)
     }
 
-    /// Sends a command to the live writer of a place; `None` if there is none.
+    /// Sends a command to the server that was named, or to the live writer of a place; `None` if
+    /// there is neither.
     pub(crate) async fn send<C: Command>(
         &self,
         place: &Place,
         command: &C,
     ) -> Result<Option<C::Reply>, Failure> {
+        if let Some(server) = self.server()? {
+            return Ok(Some(server.command(command).await?));
+        }
         let body = serde_json::to_value(command).map_err(|error| {
             Failure::new(Code::Reply, format!("cannot send {}: {error}", C::NAME))
         })?;

@@ -176,3 +176,23 @@ fn the_help_of_run_is_as_documented() {
     let help = command.find_subcommand_mut("run").unwrap().render_help().to_string();
     insta::assert_snapshot!(help);
 }
+
+#[test]
+fn a_server_stands_instead_of_a_store_and_a_key_is_not_shown() {
+    let options =
+        parsed("execution list --server https://x.example --api-key flx_1_geheim").options;
+    assert_eq!(options.server.server.as_deref(), Some("https://x.example"));
+    assert!(!format!("{options:?}").contains("geheim"));
+    assert!(refused("execution list --server https://x.example --store state").contains("--store"));
+    assert!(refused("run x --api-key a --api-key-file f").contains("--api-key-file"));
+}
+
+#[test]
+fn settings_of_a_server_are_said_where_it_serves_and_where_they_are_shown() {
+    for line in ["serve --port 0 --roles api,worker", "config show --address ::1 --config c.toml"] {
+        parsed(line);
+    }
+    for line in ["serve --roles boss", "serve --port 70000", "execution list --port 1"] {
+        refused(line);
+    }
+}

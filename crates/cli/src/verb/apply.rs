@@ -13,9 +13,10 @@ use flexcore_api::{
 use flexcore_pipeline_file::{LoadedPipeline, list_pipelines, same_definition};
 
 use crate::{
-    Exit, Place, Reader,
+    Exit, Place,
     failure::Failure,
     report::{AppliedPipeline, ApplyReport},
+    server::Source,
     session::Session,
     text::apply_text,
 };
@@ -50,7 +51,7 @@ impl ApplyArguments {
     pub(super) async fn execute(self, session: &Session<'_>) -> Result<Exit, Failure> {
         let place = session.here()?.place;
         let wanted = self.wanted(session, &place)?;
-        let reader = session.read_if_there(&place).await?;
+        let reader = session.source_if_there(&place).await?;
         let known = match &reader {
             Some(reader) => known(session, reader).await?,
             None => BTreeMap::new(),
@@ -97,7 +98,7 @@ impl ApplyArguments {
     async fn apply(
         &self,
         session: &Session<'_>,
-        (place, reader): (&Place, Option<&Reader>),
+        (place, reader): (&Place, Option<&Source>),
         wanted: &Wanted,
         present: Option<&PipelineSummary>,
     ) -> Result<AppliedPipeline, Failure> {
@@ -169,7 +170,7 @@ impl ApplyArguments {
 /// The pipelines of a store that are not archived, by name.
 async fn known(
     session: &Session<'_>,
-    reader: &Reader,
+    reader: &Source,
 ) -> Result<BTreeMap<String, PipelineSummary>, Failure> {
     let statuses = ["draft", "active", "inactive"].map(str::to_owned);
     let (mut known, mut after) = (BTreeMap::new(), None);

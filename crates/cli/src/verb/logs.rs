@@ -3,16 +3,18 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::Args;
-use flexcore_api::{ExecutionView, GetExecution};
+use flexcore_api::{ExecutionView, GetExecution, GetExecutionLogs};
 use flexcore_app::format_time;
+use flexcore_client::Client;
 use flexcore_domain::{ExecutionId, StepId};
 use flexcore_ports::{LogLine, Logs, StorageError};
 
 use super::run::parse_id;
 use crate::{
-    Exit, Reader,
+    Exit,
     failure::{Code, Failure},
     report::{LogLineReport, LogReport, StepErrorReport},
+    server::Source,
     session::Session,
     text::{error_report_text, log_heading, log_line_text},
 };
@@ -37,14 +39,23 @@ pub(crate) struct LogsArguments {
     failed: bool,
 }
 
-/// One attempt with how far its log was read.
-type Offsets = BTreeMap<(StepId, u32), u64>;
+/// The most lines that one answer of a server has.
+const PAGE: usize = 1_000;
+
+/// How far logs were read.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Each attempt of a store.
+    offsets: BTreeMap<(StepId, u32), u64>,
+    /// What a server gave for what follows.
+    cursor: Option<String>,
+}
 
 impl LogsArguments {
     pub(super) async fn execute(self, session: &Session<'_>) -> Result<Exit, Failure> {
-        session.only_here("logs", "what steps wrote lies on the machine that ran them")?;
-        let reader = session.host.read(&session.here()?.place).await?;
-        let view = self.view(session, &reader).await?;
+        let source = session.source(&session.here()?.place).await?;
+        let query = GetExecution { execution: self.execution.clone() };
+        let view = session.ask(&source, query).await?;
         let execution = execution_of(&view)?;
         if let Some(step) = &self.step
             && !view.steps.iter().any(|known| known.id == *step)
@@ -56,30 +67,24 @@ impl LogsArguments {
             );
         }
         if self.follow {
-            self.follow(session, &reader, execution).await?;
+            self.follow(session, &source, execution).await?;
         } else {
-            self.show(session, &reader, &view).await?;
+            self.show(session, &source, &view).await?;
         }
         Ok(Exit::Completed)
-    }
-
-    async fn view(&self, session: &Session<'_>, reader: &Reader) -> Result<ExecutionView, Failure> {
-        let query = GetExecution { execution: self.execution.clone() };
-        Ok(reader.queries.ask(&session.context, query).await?)
     }
 
     /// Everything there is, attempt by attempt.
     async fn show(
         &self,
         session: &Session<'_>,
-        reader: &Reader,
+        source: &Source,
         view: &ExecutionView,
     ) -> Result<(), Failure> {
         let errors = errors_in_time(view);
         let execution = execution_of(view)?;
-        let logs = &*reader.services.ports().logs;
-        let mut offsets = Offsets::new();
-        let mut lines = self.new_lines(logs, execution, &mut offsets).await?;
+        let mut read = Progress::default();
+        let mut lines = self.new_lines(source, execution, &mut read).await?;
         if self.failed {
             lines.retain(|line| errors.iter().any(|error| error.step == line.step));
             let place = |step: &str| errors.iter().position(|error| error.step == step);
@@ -116,18 +121,17 @@ impl LogsArguments {
     async fn follow(
         &self,
         session: &Session<'_>,
-        reader: &Reader,
+        source: &Source,
         execution: ExecutionId,
     ) -> Result<(), Failure> {
-        let logs = &*reader.services.ports().logs;
-        let mut offsets = Offsets::new();
+        let mut read = Progress::default();
         loop {
             let query = GetExecution { execution: execution.to_string() };
-            let view = reader.queries.ask(&session.context, query).await?;
+            let view = session.ask(source, query).await?;
             // Asked before the lines are read: what was written before the end is not missed.
             let ended = view.ended_at.is_some();
             let width = view.steps.iter().map(|step| step.id.len()).max().unwrap_or_default();
-            for line in self.new_lines(logs, execution, &mut offsets).await? {
+            for line in self.new_lines(source, execution, &mut read).await? {
                 session.output.item(&line, |line, style| log_line_text(line, width, style))?;
             }
             if ended || session.output.is_closed() {
@@ -139,9 +143,54 @@ impl LogsArguments {
 
     async fn new_lines(
         &self,
+        source: &Source,
+        execution: ExecutionId,
+        read: &mut Progress,
+    ) -> Result<Vec<LogLineReport>, Failure> {
+        match source {
+            Source::Store(reader) => {
+                let logs = &*reader.services.ports().logs;
+                self.lines_here(logs, execution, &mut read.offsets).await
+            }
+            Source::Server(server) => self.lines_of(server, execution, &mut read.cursor).await,
+        }
+    }
+
+    async fn lines_of(
+        &self,
+        server: &Client,
+        execution: ExecutionId,
+        cursor: &mut Option<String>,
+    ) -> Result<Vec<LogLineReport>, Failure> {
+        let mut new = Vec::new();
+        loop {
+            let query = GetExecutionLogs {
+                execution: execution.to_string(),
+                step: self.step.clone(),
+                attempt: None,
+                limit: PAGE,
+                after: cursor.clone(),
+            };
+            let page = server.query(&query).await?;
+            new.extend(page.items.into_iter().map(|line| LogLineReport {
+                time: line.time,
+                step: line.step,
+                attempt: line.attempt,
+                source: line.source,
+                line: line.line,
+            }));
+            *cursor = Some(page.next);
+            if !page.more {
+                return Ok(new);
+            }
+        }
+    }
+
+    async fn lines_here(
+        &self,
         logs: &dyn Logs,
         execution: ExecutionId,
-        offsets: &mut Offsets,
+        offsets: &mut BTreeMap<(StepId, u32), u64>,
     ) -> Result<Vec<LogLineReport>, Failure> {
         let attempts = logs.attempts(execution).await.map_err(|error| unreadable(&error))?;
         let wanted = |step: &StepId| self.step.as_deref().is_none_or(|only| step.as_str() == only);

@@ -47,7 +47,7 @@ impl PipelineVerb {
                 session.output.result(&view, pipeline_text)?;
             }
             Self::Versions(query) => {
-                let reader = session.host.read(&place).await?;
+                let reader = session.source(&place).await?;
                 let page = session.ask(&reader, query).await?;
                 session.output.result(&page, pipeline_versions_text)?;
             }

@@ -136,9 +136,12 @@ async fn save(
 ) -> Result<PipelineSaved, Failure> {
     let query = GetPipeline { name: name.to_owned(), version: None };
     match server.query(&query).await.map_err(Failure::from) {
-        Ok(_) => Ok(server.command(&UpdatePipeline { document }).await?),
+        Ok(_) => {
+            let name = name.to_owned();
+            Ok(server.command(&UpdatePipeline { name, document, expected_version: None }).await?)
+        }
         Err(failure) if failure.is_not_found() => {
-            Ok(server.command(&CreatePipeline { document }).await?)
+            Ok(server.command(&CreatePipeline { document, idempotency_key: None }).await?)
         }
         Err(failure) => Err(failure),
     }

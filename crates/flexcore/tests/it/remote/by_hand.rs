@@ -56,6 +56,27 @@ fn a_pipeline_is_run_shown_and_retried() {
 }
 
 #[test]
+fn what_steps_wrote_is_shown_and_followed() {
+    let here = empty();
+    let server = Served::start(&here);
+    let there = server.asked_by(
+        "pipeline: talks\nsteps:\n  - { id: a, command: { run: \"echo first; touch said; while [ ! -e go ]; do sleep 0.01; done; echo last\" } }\n",
+    );
+    let running = there.start(&["run", "pipeline.yaml"]);
+    wait_until("it talks", || here.path("said").exists());
+    let follower = there.start(&["logs", "--follow"]);
+    wait_until("the first line is shown", || follower.stdout().contains("first"));
+    here.write("go", "");
+    let followed = follower.finish().ends_with(0);
+    assert_eq!(followed.stdout.matches("last").count(), 1, "{}", followed.stdout);
+    running.finish().ends_with(0);
+    let shown = there.json(&["logs", "last", "--step", "a"]).completes().value();
+    let lines: Vec<_> = shown["lines"].as_array().expect("lines").iter().collect();
+    assert!(lines.iter().any(|line| line["line"] == "first"), "{shown:#}");
+    server.end();
+}
+
+#[test]
 fn one_key_is_one_execution() {
     let here = empty();
     let server = Served::start(&here);

@@ -34,7 +34,10 @@ fn requests_are_typed_and_an_execution_is_watched_to_its_end() {
     let client = Client::new(options(&server)).expect("a client");
     runtime().block_on(async {
         assert_eq!(client.health().await.expect("health").status, "healthy");
-        let saved = client.command(&CreatePipeline { document }).await.expect("a pipeline");
+        let saved = client
+            .command(&CreatePipeline { document, idempotency_key: None })
+            .await
+            .expect("a pipeline");
         assert_eq!(saved.version, 1);
         let request = ExecutePipeline {
             pipeline: "hello".to_owned(),

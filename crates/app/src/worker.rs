@@ -33,11 +33,21 @@ pub struct WorkerOptions {
     pub look_every: Duration,
     /// How long executions may go on once it is to end; then they are left for a later owner.
     pub drain: Duration,
+    /// Whether it drives executions as they are asked for.
+    pub takes_new: bool,
+    /// Whether it looks for executions that nobody drives, and drives them on.
+    pub takes_abandoned: bool,
 }
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { executions: 50, look_every: Duration::from_secs(5), drain: Duration::from_secs(20) }
+        Self {
+            executions: 50,
+            look_every: Duration::from_secs(5),
+            drain: Duration::from_secs(20),
+            takes_new: true,
+            takes_abandoned: true,
+        }
     }
 }
 
@@ -90,7 +100,7 @@ impl Worker {
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
                     self.forget(ended);
                 }
-                _ = look.tick() => self.look().await,
+                _ = look.tick(), if self.options.takes_abandoned => self.look().await,
                 page = subscription.next() => match page {
                     Ok(Some(page)) => {
                         for event in page.events() {
@@ -109,7 +119,9 @@ impl Worker {
     /// A new execution, or one that is to be tried again, has somebody to drive it now.
     fn hear(&mut self, event: &RecordedEvent) {
         let name = &*event.event.type_name;
-        if !matches!(name, "PipelineExecutionCreated" | "PipelineExecutionRetried") {
+        if !self.options.takes_new
+            || !matches!(name, "PipelineExecutionCreated" | "PipelineExecutionRetried")
+        {
             return;
         }
         let text = event.stream.to_string();

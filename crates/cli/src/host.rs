@@ -252,6 +252,8 @@ pub struct SettingFlag {
 pub struct ServeAddress {
     /// The address, with the real port.
     pub address: SocketAddr,
+    /// Whether it is spoken to over TLS.
+    pub is_encrypted: bool,
     /// The file with the token that requests carry.
     pub token_file: PathBuf,
 }

@@ -41,17 +41,34 @@ const LAUNCHER_PATIENCE: Duration = Duration::from_mins(1);
 /// The prefix of secrets in the environment where the project file names no provider.
 const SECRET_PREFIX: &str = "FLEXCORE_SECRET_";
 
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening<'a> {
+    /// What whoever is refused meanwhile is told.
+    pub(crate) purpose: &'a str,
+    /// Whether the views follow the log; otherwise whoever asks for a list brings them up to date.
+    pub(crate) projects: bool,
+}
+
 pub(crate) async fn open(
     host: &BinaryHost,
     place: &Place,
     purpose: &str,
+) -> Result<Writer, HostError> {
+    open_for(host, place, Opening { purpose, projects: true }).await
+}
+
+pub(crate) async fn open_for(
+    host: &BinaryHost,
+    place: &Place,
+    opening: Opening<'_>,
 ) -> Result<Writer, HostError> {
     let paths = StatePaths::new(&place.state_folder);
     let options = host.runner_options(place)?;
     let environment = Arc::new(host.environment_of(place));
     let policy = sandbox::policy(&environment)?;
     let checkpoints = CheckpointSettings::of(&environment, &place.project.root)?;
-    let store = store::for_writing(place, purpose).await?;
+    let store = store::for_writing(place, opening.purpose).await?;
     // The folder's lock is ours: whatever an earlier run left behind is ended before anything runs.
     let launcher = start_launcher(&paths.launcher_lock()).await?;
     clear(&paths.work());
@@ -95,7 +112,7 @@ pub(crate) async fn open(
     let control = ControlServer::listen(paths.folder(), Arc::clone(&services), commands.clone())
         .map_err(|error| failed(format!("the control socket cannot be made: {error}")))?;
     let (tailer, log) = services.tailer().await.map_err(|error| failed(chain(&error)))?;
-    let following = Following::start(tailer, log.clone(), &services);
+    let following = Following::start(tailer, opening.projects.then(|| log.clone()), &services);
     let checkpoints = checkpoints.map(|settings| {
         let events = Arc::clone(&store.events);
         RunningCheckpoints::start(settings, events, &launcher, &environment)
@@ -124,7 +141,7 @@ struct Following {
 }
 
 impl Following {
-    fn start(tailer: Tailer, log: LogSubscriptions, services: &Arc<Services>) -> Self {
+    fn start(tailer: Tailer, views: Option<LogSubscriptions>, services: &Arc<Services>) -> Self {
         let end = CancellationToken::new();
         let token = end.clone();
         let tailer = tokio::spawn(async move {
@@ -135,6 +152,7 @@ impl Following {
         let services = Arc::clone(services);
         // A list brings the views up to date besides.
         let projection = tokio::spawn(async move {
+            let Some(log) = views else { return };
             if let Err(error) = services.follow(log).await {
                 tracing::warn!(%error, "the views no longer follow the log");
             }

@@ -19,7 +19,8 @@ use flexcore_ports::TraceContext;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Api,
+    Api, cors,
+    frame::RequestId,
     problem::{Fault, Problem},
 };
 
@@ -129,13 +130,18 @@ pub(crate) async fn guard_names(
     request: Request,
     next: Next,
 ) -> Response<Body> {
-    match check_names(&api.hosts, request.uri(), request.headers()) {
+    match check_names(&api.hosts, &api.options.origins, request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
-fn check_names(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+fn check_names(
+    hosts: &Hosts,
+    origins: &[String],
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
     let of_header = headers.get(header::HOST).and_then(|value| value.to_str().ok());
     let of_uri = uri.authority().map(axum::http::uri::Authority::as_str);
     let host = of_uri.or(of_header).unwrap_or_default();
@@ -143,7 +149,8 @@ fn check_names(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Result<(), Prob
         let text = format!("this server is not reached by the name `{host}`");
         return Err(Fault::Host.because(text).hint("name it with --allow-host"));
     }
-    let origin = headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("null"));
+    let origin = headers.get(header::ORIGIN).filter(|origin| !cors::trusts(origins, origin));
+    let origin = origin.map(|value| value.to_str().unwrap_or("null"));
     let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, name)| name == host);
     match origin {
         Some(origin) if !is_own(origin) => {
@@ -176,11 +183,13 @@ pub(crate) async fn identify(
         return Fault::Unauthenticated.because(text).hint(hint).into_response();
     };
     let trace = request.extensions().get::<TraceContext>().copied();
+    let named = request.extensions().get().and_then(RequestId::named);
     let context = RequestContext {
         tenant: caller.tenant,
         actor: caller.actor,
         // What follows from the request is found by its trace, unless the caller knows better.
         correlation: correlation(request.headers())
+            .or(named)
             .or_else(|| trace.map(|trace| trace.trace().as_uuid())),
         permissions: caller.permissions,
         trace,
@@ -222,10 +231,12 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(header::ORIGIN, origin.parse().unwrap());
             }
-            check_names(&hosts(), &Uri::from_static("/live"), &headers)
+            let origins = ["https://console.example".to_owned()];
+            check_names(&hosts(), &origins, &Uri::from_static("/live"), &headers)
         };
         assert_eq!(check(None), Ok(()));
         assert_eq!(check(Some("http://localhost:8080")), Ok(()));
+        assert_eq!(check(Some("https://console.example")), Ok(()));
         for foreign in ["http://evil.example", "null", "http://localhost:9999", "localhost:8080"] {
             assert!(check(Some(foreign)).is_err(), "{foreign}");
         }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::{
+    Router,
     body::Body,
-    extract::State,
+    extract::{Request, State},
     http::{Response, StatusCode, header},
     response::IntoResponse,
 };
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
 
 use crate::Api;
@@ -66,8 +69,18 @@ pub(crate) async fn ready(State(api): State<Arc<Api>>) -> (StatusCode, &'static 
     }
 }
 
-/// The same in JSON, without a look at anything: cheap enough for every balancer.
-pub(crate) async fn health(State(api): State<Arc<Api>>) -> Response<Body> {
+/// The same in JSON, without a look at anything: cheap enough for every balancer. With
+/// `detail=true` what `detailed` answers.
+pub(crate) async fn health(
+    State(api): State<Arc<Api>>,
+    request: Request,
+    detailed: Router,
+) -> Response<Body> {
+    let wants_detail = |query: &str| query.split('&').any(|pair| pair == "detail=true");
+    if request.uri().query().is_some_and(wants_detail) {
+        let Ok(answer) = TowerToHyperService::new(detailed).call(request).await;
+        return answer;
+    }
     let (status, text) = match api.health.is_ready() {
         true => (StatusCode::OK, r#"{"status":"healthy"}"#),
         false => (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"unready"}"#),

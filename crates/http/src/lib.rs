@@ -1,7 +1,7 @@
 //! REST and live streams: a request becomes a command or a query, its reply a response.
 //!
 //! ```text
-//! connection ─▶ limits ▸ request id ▸ Host and Origin ▸ who asks ─▶ route ─▶ bus ─▶ JSON
+//! connection ─▶ request id ▸ Host and Origin ▸ who asks ▸ rate ─▶ route ─▶ bus ─▶ JSON
 //! ```
 //!
 //! There is no list of routes here: each request type of [`flexcore_api`] says where REST has it
@@ -23,25 +23,38 @@
 //! is a file here and a line in [`router`].
 
 mod access;
+mod body;
+mod cors;
+mod docs;
 mod fields;
+mod frame;
 mod health;
 mod live;
 mod observe;
 mod openapi;
 mod operation;
+mod options;
+mod peer;
 mod problem;
+mod rate;
 mod rest;
 mod router;
 mod server;
 mod state;
+mod tls;
 
 pub use access::{Authenticate, Caller, Credentials, Hosts, LocalToken};
+pub use axum::Router;
 pub use health::{Check, Health, HealthChecks};
 pub use observe::{MetricsPage, Observation};
 pub use openapi::openapi;
-pub use router::router;
+pub use options::RequestOptions;
+pub use peer::PeerCertificate;
+pub use rate::Rate;
+pub use router::{open_router, router};
 pub use server::{Server, ServerOptions};
 pub use state::Api;
+pub use tls::{ClientCertificates, Tls, TlsError, TlsFiles};
 
 /// Where the interface begins.
 pub const ROOT: &str = "/api/v1/flexcore";

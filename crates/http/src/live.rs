@@ -1,192 +1,209 @@
-//! Events as they happen: server-sent events, from any position on.
+//! What happens, as it happens: server-sent events and WebSockets, from any place on.
 //!
-//! The id of each is its position. A client that comes back with `Last-Event-ID` goes on after it
-//! and misses nothing: what was appended meanwhile is read from the log, and then the log is
-//! followed. A client that reads too slowly makes nobody wait: its subscription reads by itself.
+//! ```text
+//! log ─▶ subscription ─┐
+//!                      ├─▶ feed: filter ▸ render one ─▶ pump ─▶ SSE, WebSocket
+//! attempt logs ────────┘                                 └ too slow: told, and let go
+//! ```
+//!
+//! Each message has an id: where the feed is then. A client that comes back with it
+//! (`Last-Event-ID`, or `after=`) goes on there and misses nothing. Messages are made one at a time,
+//! when the watcher before has taken the last one, so a watcher costs a few of them at most; one that
+//! takes nothing for too long is told so and let go. Who reads of the past takes turns with others
+//! that do, so that a thousand of them hold no more than a few pages at once.
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+mod events;
+mod filter;
+mod lines;
+mod message;
+mod pump;
+mod socket;
+mod sse;
+
+use std::{future::Future, sync::Arc};
 
 use axum::{
-    Extension,
-    extract::{Path, RawQuery, State},
-    http::HeaderMap,
-    response::{
-        IntoResponse, Sse,
-        sse::{Event, KeepAlive},
-    },
+    Extension, Router,
+    body::Body,
+    extract::{Path, RawQuery, Request, State},
+    http::Response,
+    routing::get,
 };
-use flexcore_app::{RequestContext, Start, Subscription, event_view};
-use flexcore_eventsourcing::RecordedEvent;
-use flexcore_ports::ReadFilter;
-use futures_util::{Stream, stream};
+use flexcore_api::GetExecution;
+use flexcore_app::{RequestContext, UseCaseError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     Api,
     problem::{Fault, Problem},
-    rest::query_fields,
 };
+use events::EventFeed;
+use filter::{Filter, Wanted};
+use lines::LineFeed;
+use pump::Feed;
 
-/// How many events of the past are read at once.
-const PAGE: usize = 500;
-/// A comment after so long a silence keeps balancers from closing the connection.
-const SILENCE: Duration = Duration::from_secs(15);
-/// What a caller must be allowed to do.
-const PERMISSION: &str = "event.read";
+/// How many watchers hold a page of the past at the same time.
+const TURNS: usize = 16;
 
-/// `GET events/live`: `type` and `stream` filter and may be repeated, `after` is a position.
-pub(crate) async fn events(
+/// How many watch, and how many of them read what is past.
+#[derive(Debug, Clone)]
+pub(crate) struct Watchers {
+    places: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+}
+
+impl Watchers {
+    fn new(places: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(places)), turns: Arc::new(Semaphore::new(TURNS)) }
+    }
+
+    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            Fault::Watchers.because("as many watch as this server lets watch").retry_after(10)
+        })
+    }
+
+    /// A turn to read of the past, for as long as it is held.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.turns)
+            .acquire_owned()
+            .await
+            .map_err(|_| Fault::Internal.because("the server is ending"))
+    }
+}
+
+/// The routes of live streams.
+pub(crate) fn routes(watchers: usize) -> Router<Arc<Api>> {
+    Router::new()
+        .route("/events/live", get(events))
+        .route("/executions/live", get(executions))
+        .route("/executions/{execution}/live", get(execution))
+        .route("/executions/{execution}/logs/live", get(lines))
+        .layer(Extension(Watchers::new(watchers)))
+}
+
+type Answer = Result<Response<Body>, Problem>;
+
+/// `GET events/live`: everything of the tenant, as the filter says.
+async fn events(
     State(api): State<Arc<Api>>,
     Extension(context): Extension<RequestContext>,
+    Extension(watchers): Extension<Watchers>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<impl IntoResponse, Problem> {
-    let filter = Filter::read(&context, &query.unwrap_or_default(), &headers)?;
-    follow(api, filter).await
+    request: Request,
+) -> Answer {
+    let wanted = Wanted::read(&query.unwrap_or_default(), request.headers())?;
+    follow(api, context, watchers, request, wanted).await
+}
+
+/// `GET executions/live`: the events of all executions.
+async fn executions(
+    State(api): State<Arc<Api>>,
+    Extension(context): Extension<RequestContext>,
+    Extension(watchers): Extension<Watchers>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Answer {
+    let mut wanted = Wanted::read(&query.unwrap_or_default(), request.headers())?;
+    wanted.categories = vec!["execution".to_owned()];
+    follow(api, context, watchers, request, wanted).await
 }
 
 /// `GET executions/{execution}/live`: the events of one execution.
-pub(crate) async fn execution(
+async fn execution(
     State(api): State<Arc<Api>>,
     Extension(context): Extension<RequestContext>,
+    Extension(watchers): Extension<Watchers>,
     Path(execution): Path<String>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<impl IntoResponse, Problem> {
-    let known = flexcore_api::GetExecution { execution };
-    let id = api.queries.ask(&context, known).await?.id;
-    let mut filter = Filter::read(&context, &query.unwrap_or_default(), &headers)?;
-    filter.streams = vec![format!("{}/execution/{id}", context.tenant)];
-    follow(api, filter).await
-}
-
-/// Which events are wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Filter {
-    tenant: Arc<str>,
-    types: Vec<String>,
-    streams: Vec<String>,
-    /// Where to begin; `None`: with what comes next.
-    after: Option<u64>,
-}
-
-impl Filter {
-    fn read(context: &RequestContext, query: &str, headers: &HeaderMap) -> Result<Self, Problem> {
-        if !context.permissions.allow(PERMISSION) {
-            return Err(Problem::from(flexcore_app::UseCaseError::Forbidden {
-                actor: context.actor.to_string(),
-                request: "watch events",
-                permission: PERMISSION,
-            }));
-        }
-        let tenant = Arc::clone(&context.tenant);
-        let mut filter = Self { tenant, types: vec![], streams: vec![], after: None };
-        for (name, value) in query_fields(query)? {
-            match &*name {
-                "type" => filter.types.push(value),
-                "stream" => filter.streams.push(value),
-                "after" => filter.after = Some(position(&value)?),
-                _ => {
-                    let problem = Fault::Malformed
-                        .because(format!("there is no parameter `{name}` here"))
-                        .hint("known are: type, stream, after");
-                    return Err(problem);
-                }
-            }
-        }
-        // What a client says when it comes back is newer than what it asked for at first.
-        if let Some(last) = headers.get("last-event-id") {
-            filter.after = Some(position(last.to_str().unwrap_or_default())?);
-        }
-        Ok(filter)
-    }
-
-    fn wants(&self, event: &RecordedEvent) -> bool {
-        *event.event.context.tenant == *self.tenant
-            && (self.types.is_empty()
-                || self.types.iter().any(|name| *name == *event.event.type_name))
-            && (self.streams.is_empty()
-                || self.streams.iter().any(|name| *name == event.stream.to_string()))
-    }
-}
-
-fn position(text: &str) -> Result<u64, Problem> {
-    text.parse().map_err(|_| Fault::Malformed.because(format!("`{text}` is not a position")))
+    request: Request,
+) -> Answer {
+    let mut wanted = Wanted::read(&query.unwrap_or_default(), request.headers())?;
+    wanted.executions = vec![execution];
+    follow(api, context, watchers, request, wanted).await
 }
 
 async fn follow(
     api: Arc<Api>,
-    filter: Filter,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let subscription = api.log.subscribe(Start::Now).await.map_err(|error| {
-        tracing::error!(%error, "the log cannot be followed");
-        Fault::Internal.because("the log cannot be followed")
-    })?;
-    let until = subscription.checkpoint().position;
-    let past = filter.after.filter(|after| *after < until).map(|after| (after, until));
-    let watch = Watch { api, filter, subscription, past, ready: VecDeque::new() };
-    let events = stream::unfold(Some(watch), |watch| async {
-        let mut watch = watch?;
-        match watch.next().await {
-            Ok(event) => event.map(|event| (Ok(event), Some(watch))),
-            Err(error) => {
-                tracing::warn!(error, "a live stream ended");
-                let last = Event::default().event("error").data("the log cannot be followed");
-                Some((Ok(last), None))
-            }
-        }
-    });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(SILENCE)))
-}
-
-/// One client.
-struct Watch {
-    api: Arc<Api>,
-    filter: Filter,
-    subscription: Subscription,
-    /// What is still to be read of the past: after the first, up to the second.
-    past: Option<(u64, u64)>,
-    ready: VecDeque<Event>,
-}
-
-impl Watch {
-    /// The next event; `None` when the log is gone, or the server is to end.
-    async fn next(&mut self) -> Result<Option<Event>, String> {
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Ok(Some(event));
-            }
-            if let Some((after, until)) = self.past {
-                self.read_past(after, until).await?;
-                continue;
-            }
-            let page = tokio::select! {
-                () = self.api.ending.cancelled() => return Ok(None),
-                page = self.subscription.next() => page.map_err(|error| error.to_string())?,
-            };
-            let Some(page) = page else { return Ok(None) };
-            let after = self.filter.after.unwrap_or(0);
-            let new = page.events().iter().filter(|event| event.position > after);
-            let wanted = new.filter(|event| self.filter.wants(event)).map(shown);
-            self.ready.extend(wanted);
-        }
+    context: RequestContext,
+    watchers: Watchers,
+    request: Request,
+    mut wanted: Wanted,
+) -> Answer {
+    may(&context, "watch events", "event.read")?;
+    let place = watchers.place()?;
+    let mut streams = Vec::new();
+    for execution in std::mem::take(&mut wanted.executions) {
+        let id = known(&api, &context, execution).await?.id;
+        streams.push(filter::execution_stream(&context.tenant, &id)?);
     }
+    let filter = Filter::new(&context, wanted, streams)?;
+    let feed = EventFeed::start(Arc::clone(&api), filter, watchers).await?;
+    answer(&api, request, feed, place)
+}
 
-    async fn read_past(&mut self, after: u64, until: u64) -> Result<(), String> {
-        let filter = ReadFilter { types: self.filter.types.clone() };
-        let read = self.api.events.read_all(after, PAGE, &filter).await;
-        let events = read.map_err(|error| error.to_string())?;
-        let last = events.last().map_or(until, |event| event.position);
-        let is_end = events.len() < PAGE || last >= until;
-        self.past = (!is_end).then_some((last, until));
-        // What is newer comes from the subscription.
-        let old = events.iter().filter(|event| event.position <= until);
-        self.ready.extend(old.filter(|event| self.filter.wants(event)).map(shown));
-        Ok(())
+/// `GET executions/{execution}/logs/live`: what its attempts print.
+async fn lines(
+    State(api): State<Arc<Api>>,
+    Extension(context): Extension<RequestContext>,
+    Extension(watchers): Extension<Watchers>,
+    Path(execution): Path<String>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Answer {
+    let wanted = lines::Wanted::read(&query.unwrap_or_default(), request.headers())?;
+    let place = watchers.place()?;
+    let execution = known(&api, &context, execution).await?;
+    let feed = LineFeed::start(Arc::clone(&api), &context, &execution, wanted, watchers).await?;
+    answer(&api, request, feed, place)
+}
+
+/// The execution that is named; of others there is none.
+async fn known(
+    api: &Api,
+    context: &RequestContext,
+    execution: String,
+) -> Result<flexcore_api::ExecutionView, Problem> {
+    Ok(api.queries.ask(context, GetExecution { execution }).await?)
+}
+
+fn may(
+    context: &RequestContext,
+    request: &'static str,
+    permission: &'static str,
+) -> Result<(), Problem> {
+    if context.permissions.allow(permission) {
+        return Ok(());
+    }
+    let actor = context.actor.to_string();
+    Err(UseCaseError::Forbidden { actor, request, permission }.into())
+}
+
+/// A WebSocket for who asks for one, server-sent events for everybody else.
+fn answer(
+    api: &Arc<Api>,
+    request: Request,
+    feed: impl Feed + Send + 'static,
+    place: OwnedSemaphorePermit,
+) -> Answer {
+    let limits = pump::Limits {
+        patience: api.options.watcher_patience,
+        heartbeat: api.options.heartbeat,
+        ending: api.ending.clone(),
+    };
+    match socket::is_asked_for(request.headers()) {
+        true => socket::answer(request, feed, limits, place),
+        false => Ok(sse::answer(feed, limits, place)),
     }
 }
 
-fn shown(event: &RecordedEvent) -> Event {
-    let view = event_view(event);
-    let json = serde_json::to_string(&view).unwrap_or_default();
-    Event::default().id(view.position.to_string()).event(view.type_name).data(json)
+/// The log cannot be followed: for the server's log, not for the caller.
+fn unfollowed(error: &(dyn std::error::Error + 'static)) -> Problem {
+    tracing::error!(%error, "the log cannot be followed");
+    Fault::Internal.because("the log cannot be followed")
+}
+
+/// Lets a task run on by itself: it ends with its watcher, its feed or the server.
+fn run_on(task: impl Future<Output = ()> + Send + 'static) {
+    drop(tokio::spawn(task));
 }

@@ -1,5 +1,8 @@
 //! The description of the interface: OpenAPI 3.1, from the request types themselves.
 
+mod extra;
+mod schema;
+
 use flexcore_api::{Method, Route};
 use flexcore_app::RequestKind;
 use schemars::generate::SchemaSettings;
@@ -8,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     ROOT,
     operation::{Operation, operations},
-    rest::parameters,
+    rest::{CONSISTENT_WITH, WAIT, can_wait, parameters},
 };
 
 /// The description of everything that the server offers.
@@ -18,26 +21,32 @@ pub fn openapi() -> Value {
         settings.meta_schema = None;
     });
     let mut generator = settings.into_generator();
-    let mut paths: Map<String, Value> = Map::new();
-    for operation in operations() {
-        let request = (operation.request)(&mut generator).to_value();
-        let reply = (operation.reply)(&mut generator).to_value();
-        let Some(route) = operation.route else { continue };
-        let path = format!("{ROOT}/{}", route.path.replace("{*", "{"));
-        let entry = paths.entry(path).or_insert_with(|| json!({}));
-        let described = describe(&operation, route, &request, reply);
-        entry[route.method.as_str().to_ascii_lowercase()] = described;
-    }
-    add_requests_by_name(&mut paths);
+    let all: Vec<Described> = operations()
+        .into_iter()
+        .filter_map(|operation| {
+            let request = (operation.request)(&mut generator).to_value();
+            let reply = (operation.reply)(&mut generator).to_value();
+            Some(Described { route: operation.route?, operation, request, reply })
+        })
+        .collect();
     let mut schemas = generator.take_definitions(true);
+    let mut paths: Map<String, Value> = Map::new();
+    for one in &all {
+        let path = format!("{ROOT}/{}", one.route.path.replace("{*", "{"));
+        let entry = paths.entry(path).or_insert_with(|| json!({}));
+        entry[one.route.method.as_str().to_ascii_lowercase()] = one.document(&schemas);
+    }
+    extra::add(&mut paths);
     schemas.insert("Problem".to_owned(), problem());
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "FlexCore",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Durable data-integration pipelines. Every request type can be sent at its route or by its name.",
-            "license": { "name": "MIT OR Apache-2.0" },
+            "description": "Durable data-integration pipelines. Every request type can be sent at \
+                its route or by its name. Every answer has the header X-Request-Id, which is the \
+                request's where it has one.",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
         "security": [{ "bearer": [] }],
@@ -49,101 +58,140 @@ pub fn openapi() -> Value {
     })
 }
 
-fn describe(operation: &Operation, route: Route, request: &Value, reply: Value) -> Value {
-    let in_path: Vec<&str> = parameters(route.path).collect();
-    let has_body = matches!(route.method, Method::Post | Method::Put);
-    let mut listed: Vec<Value> =
-        in_path.iter().map(|name| path_parameter(operation, name)).collect();
-    if !has_body {
-        let others = operation.fields.iter().filter(|(name, _)| !in_path.contains(name));
-        listed.extend(others.map(|(name, leaf)| {
-            let name = name.rsplit('.').next().unwrap_or(name);
-            json!({ "name": name, "in": "query", "required": leaf.required, "schema": leaf.schema })
-        }));
-    }
-    if route.idempotency_field.is_some() {
-        listed.push(json!({
-            "name": "Idempotency-Key", "in": "header", "required": false,
-            "schema": { "type": "string" },
-        }));
-    }
-    let subject = operation.permission.split('.').next().unwrap_or_default();
-    let mut described = json!({
-        "operationId": operation.name,
-        "tags": [subject],
-        "description": format!("Needs the permission `{}`.", operation.permission),
-        "parameters": listed,
-        "responses": responses(route.status, reply),
-    });
-    if has_body {
-        // The fields of the path may be left out of the body, so it need not be there at all.
-        described["requestBody"] = json!({
-            "required": false,
-            "content": { "application/json": { "schema": without_path(operation, request) } },
+/// A request with a route, and its schemas as they refer to the components.
+struct Described {
+    operation: Operation,
+    route: Route,
+    request: Value,
+    reply: Value,
+}
+
+impl Described {
+    fn document(&self, schemas: &Map<String, Value>) -> Value {
+        let Self { operation, route, request, reply } = self;
+        let in_path: Vec<&str> = parameters(route.path).collect();
+        let has_body = matches!(route.method, Method::Post | Method::Put);
+        let mut listed: Vec<Value> = in_path.iter().map(|name| self.path_parameter(name)).collect();
+        if !has_body {
+            let others = operation.fields.iter().filter(|(name, _)| !in_path.contains(name));
+            listed.extend(others.map(|(name, leaf)| {
+                let name = name.rsplit('.').next().unwrap_or(name);
+                parameter("query", name, leaf.required, schema::of_parameter(&leaf.schema))
+            }));
+        }
+        listed.extend(self.around());
+        let subject = operation.permission.split('.').next().unwrap_or_default();
+        let mut described = json!({
+            "operationId": operation.name,
+            "summary": summary(request, schemas),
+            "tags": [subject],
+            "description": format!("Needs the permission `{}`.", operation.permission),
+            "parameters": listed,
+            "responses": responses(*route, reply),
         });
+        if has_body {
+            let body = schema::without(&in_path, request, schemas);
+            // The fields of the path may be left out of the body, so it need not be there at all.
+            let is_required = body["required"].as_array().is_some_and(|names| !names.is_empty())
+                || body.get("$ref").is_some();
+            described["requestBody"] = json!({
+                "required": is_required,
+                "content": { "application/json": { "schema": body } },
+            });
+        }
+        described
     }
-    described
-}
 
-/// A reference to the request's schema, or what is left of it without the fields of the path.
-fn without_path(operation: &Operation, request: &Value) -> Value {
-    let named = operation.route.is_some_and(|route| parameters(route.path).next().is_some());
-    if !named {
-        return request.clone();
+    fn path_parameter(&self, name: &str) -> Value {
+        let leaf = self.operation.fields.find(name);
+        let mut schema = leaf.map_or_else(
+            || json!({ "type": "string" }),
+            |(_, leaf)| schema::of_parameter(&leaf.schema),
+        );
+        if schema["type"] == "string" {
+            schema["minLength"] = 1.into();
+        }
+        parameter("path", name, true, schema)
     }
-    json!({ "type": "object", "description": format!("{}, without what the path names", operation.name) })
+
+    /// What can be said besides the fields of the request.
+    fn around(&self) -> Vec<Value> {
+        let text = || json!({ "type": "string" });
+        let mut listed = Vec::new();
+        if self.route.idempotency_field.is_some() {
+            let key = json!({ "type": "string", "minLength": 1, "pattern": "^[!-~]+$" });
+            listed.push(parameter("header", "Idempotency-Key", false, key));
+        }
+        if self.route.match_field.is_some() {
+            let about = "The ETag of what is to be changed; nothing is changed if it is another.";
+            listed.push(explained(parameter("header", "If-Match", false, text()), about));
+        }
+        if self.operation.kind == RequestKind::Query {
+            let position = json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX });
+            let about = "The answer has to know of this position of the log, such as the one that \
+                         a command was answered with.";
+            listed.push(explained(parameter("query", CONSISTENT_WITH, false, position), about));
+            listed.push(parameter("header", "If-None-Match", false, text()));
+        }
+        if can_wait(&self.operation) {
+            let about = "Waits so long until it has ended or, with If-None-Match, until it has \
+                         changed; such as `30s`.";
+            let wait = json!({ "type": "string", "pattern": "^[0-9]{1,3}(s|ms)?$" });
+            listed.push(explained(parameter("query", WAIT, false, wait), about));
+        }
+        listed
+    }
 }
 
-fn path_parameter(operation: &Operation, name: &str) -> Value {
-    let leaf = operation.fields.find(name).map(|(_, leaf)| leaf.schema.clone());
-    let schema = leaf.unwrap_or_else(|| json!({ "type": "string" }));
-    json!({ "name": name, "in": "path", "required": true, "schema": schema })
+/// A parameter of a request.
+fn parameter(place: &str, name: &str, is_required: bool, schema: Value) -> Value {
+    json!({ "name": name, "in": place, "required": is_required, "schema": schema })
 }
 
-fn responses(status: u16, reply: Value) -> Value {
-    let problem = json!({
-        "description": "What was wrong, with a stable code.",
-        "content": {
-            "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
-        },
-    });
-    let mut all = json!({ "default": problem });
-    all[status.to_string()] = json!({
+fn explained(mut parameter: Value, about: &str) -> Value {
+    parameter["description"] = about.into();
+    parameter
+}
+
+/// The first sentence of what the request type says of itself.
+fn summary(request: &Value, schemas: &Map<String, Value>) -> String {
+    let about = schema::resolve(request, schemas)["description"].as_str().unwrap_or_default();
+    let end = about.find(". ").map_or(about.len(), |end| end + 1);
+    about[..end].replace('\n', " ")
+}
+
+fn responses(route: Route, reply: &Value) -> Value {
+    let mut all = json!({ "default": refused() });
+    let mut headers = json!({ "X-Request-Id": { "schema": { "type": "string" } } });
+    if route.method == Method::Get {
+        headers["ETag"] = json!({ "schema": { "type": "string" } });
+        headers["Link"] = json!({ "schema": { "type": "string" } });
+        all["304"] = json!({ "description": "The caller has it already." });
+    } else {
+        headers["X-Flexcore-Position"] = json!({ "schema": { "type": "integer" } });
+    }
+    all[route.status.to_string()] = json!({
         "description": "The reply.",
+        "headers": headers,
         "content": { "application/json": { "schema": reply } },
     });
     all
 }
 
-fn add_requests_by_name(paths: &mut Map<String, Value>) {
-    for (kind, path) in [(RequestKind::Command, "commands"), (RequestKind::Query, "queries")] {
-        let (word, envelope) = match kind {
-            RequestKind::Command => ("Sends a command by its name.", "command"),
-            RequestKind::Query => ("Sends a query by its name.", "query"),
-        };
-        let schema = json!({
-            "type": "object",
-            "required": [envelope, "body"],
-            "properties": { envelope: { "type": "string" }, "body": { "type": "object" } },
-            "additionalProperties": false,
-        });
-        let operation = json!({
-            "operationId": path,
-            "tags": ["by name"],
-            "description": word,
-            "requestBody": {
-                "required": true,
-                "content": { "application/json": { "schema": schema } },
-            },
-            "responses": responses(200, json!({})),
-        });
-        paths.insert(format!("{ROOT}/{path}"), json!({ "post": operation }));
-    }
+/// Every answer that is an error.
+fn refused() -> Value {
+    json!({
+        "description": "What was wrong, with a stable code.",
+        "content": {
+            "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
+        },
+    })
 }
 
 fn problem() -> Value {
     json!({
         "type": "object",
+        "description": "An error (RFC 9457).",
         "required": ["type", "title", "status", "detail", "code"],
         "properties": {
             "type": { "type": "string" },
@@ -151,7 +199,9 @@ fn problem() -> Value {
             "status": { "type": "integer" },
             "detail": { "type": "string" },
             "code": { "type": "string", "description": "Stable; each has a page in docs/errors." },
-            "hint": { "type": "string" },
+            "hint": { "type": "string", "description": "What to do." },
+            "instance": { "type": "string", "description": "The path that was asked." },
+            "request_id": { "type": "string", "description": "What logs and events name." },
         },
     })
 }

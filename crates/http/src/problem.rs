@@ -9,11 +9,15 @@ use flexcore_api::ErrorBody;
 use flexcore_app::UseCaseError;
 use serde_json::json;
 
+use crate::frame::RequestId;
+
 /// A request that is answered with an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) body: ErrorBody,
+    /// In how many seconds it may be worth to ask again.
+    retry_after: Option<u64>,
 }
 
 /// What a request did wrong before it came to a use case. Each has a page in `docs/errors`.
@@ -39,6 +43,20 @@ pub(crate) enum Fault {
     Timeout,
     /// A mistake of ours.
     Internal,
+    /// The body came too slowly.
+    SlowBody,
+    /// More requests than the caller may send.
+    Rate,
+    /// This node has not come to the position that the caller wants to see.
+    Behind,
+    /// What is there is not what the caller saw.
+    Precondition,
+    /// More live streams than there may be.
+    Watchers,
+    /// A watcher does not take what waits for it.
+    SlowWatcher,
+    /// A WebSocket was asked for in a way that is none.
+    WebSocket,
 }
 
 impl Fault {
@@ -54,6 +72,13 @@ impl Fault {
             Self::Malformed => ("FC0708", StatusCode::BAD_REQUEST),
             Self::Timeout => ("FC0709", StatusCode::GATEWAY_TIMEOUT),
             Self::Internal => ("FC0710", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::SlowBody => ("FC0740", StatusCode::REQUEST_TIMEOUT),
+            Self::Rate => ("FC0741", StatusCode::TOO_MANY_REQUESTS),
+            Self::Behind => ("FC0742", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Precondition => ("FC0743", StatusCode::PRECONDITION_FAILED),
+            Self::Watchers => ("FC0744", StatusCode::SERVICE_UNAVAILABLE),
+            Self::SlowWatcher => ("FC0745", StatusCode::REQUEST_TIMEOUT),
+            Self::WebSocket => ("FC0746", StatusCode::BAD_REQUEST),
         }
     }
 
@@ -61,7 +86,7 @@ impl Fault {
     pub(crate) fn because(self, message: impl Into<String>) -> Problem {
         let (code, status) = self.code();
         let body = ErrorBody { code: code.to_owned(), message: message.into(), hint: None };
-        Problem { status, body }
+        Problem { status, body, retry_after: None }
     }
 }
 
@@ -70,6 +95,11 @@ impl Problem {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.body.hint = Some(hint.into());
         self
+    }
+
+    /// The same with when to ask again.
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// An error that a use case named by its code.
@@ -83,7 +113,7 @@ impl Problem {
             "FC0302" | "FC0303" => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         };
-        Self { status, body }.without_internals()
+        Self { status, body, retry_after: None }.without_internals()
     }
 
     /// What went wrong inside is for the log: addresses and paths are nobody else's business.
@@ -105,9 +135,10 @@ impl From<UseCaseError> for Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response<Body> {
-        let Self { status, body } = self;
+impl Problem {
+    /// Its document; where it is known, with the path and the id of the request.
+    pub(crate) fn document(&self, request: Option<(&str, &RequestId)>) -> String {
+        let Self { status, body, .. } = self;
         let mut document = json!({
             "type": format!("urn:flexcore:error:{}", body.code),
             "title": status.canonical_reason().unwrap_or("error"),
@@ -115,19 +146,32 @@ impl IntoResponse for Problem {
             "detail": body.message,
             "code": body.code,
         });
-        if let Some(hint) = body.hint {
-            document["hint"] = hint.into();
+        if let Some(hint) = &body.hint {
+            document["hint"] = hint.as_str().into();
         }
-        let mut response = (status, document.to_string()).into_response();
+        if let Some((path, id)) = request {
+            document["instance"] = path.into();
+            document["request_id"] = id.as_str().into();
+        }
+        document.to_string()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        let mut response = (self.status, self.document(None)).into_response();
         let headers = response.headers_mut();
         let media_type = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, media_type);
-        if status == StatusCode::UNAUTHORIZED {
+        if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let is_away = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        if let Some(seconds) = self.retry_after.or(is_away.then_some(1)) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        // The outermost layer tells it once more, with what it knows of the request.
+        response.extensions_mut().insert(self);
         response
     }
 }

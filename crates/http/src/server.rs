@@ -1,35 +1,54 @@
 //! Connections: accepted, bounded, and ended in two stages.
 
+mod connection;
+
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::sync::CancellationToken;
+
+use crate::Tls;
+use connection::Connection;
 
 /// How a server treats connections.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     /// How many there are at most; more wait to be accepted.
     pub connections: usize,
-    /// How long a client may take to send the head of a request.
+    /// How long a client may take to say anything, and to send the head of a request.
     pub head: Duration,
+    /// How many headers a request may have.
+    pub headers: usize,
     /// How long requests that are under way may take once the server is to end.
     pub drain: Duration,
+    /// What connections are encrypted with, if they are.
+    pub tls: Option<Tls>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { connections: 10_000, head: Duration::from_secs(10), drain: Duration::from_secs(20) }
+        Self {
+            connections: 10_000,
+            head: Duration::from_secs(10),
+            headers: 100,
+            drain: Duration::from_secs(20),
+            tls: None,
+        }
     }
 }
 
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
+/// How many requests a connection of HTTP/2 carries at the same time.
+const STREAMS: u32 = 200;
 /// After an error of the system, such as no descriptor left, before the next try.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -57,6 +76,11 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// Whether connections are encrypted.
+    pub const fn is_encrypted(&self) -> bool {
+        self.options.tls.is_some()
+    }
+
     /// Answers until `stop` fires. Then no connection is accepted any more, requests that are under
     /// way are given their time, and what is left is cut off.
     pub async fn run(self, router: Router, stop: CancellationToken) {
@@ -64,12 +88,15 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let slots = Arc::new(Semaphore::new(options.connections));
         let builder = Arc::new(builder(&options));
+        if let Some(tls) = options.tls.clone() {
+            tokio::spawn(tls.follow(stop.clone()));
+        }
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = accept(&listener, &slots) => accepted,
             };
-            let (stream, slot) = match accepted {
+            let (stream, address, slot) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
@@ -77,13 +104,20 @@ impl Server {
                     continue;
                 }
             };
-            let service = TowerToHyperService::new(router.clone());
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            let connection = graceful.watch(connection.into_owned());
+            let connection = Connection {
+                stream,
+                address,
+                builder: Arc::clone(&builder),
+                router: router.clone(),
+                patience: options.head,
+                watcher: graceful.watcher(),
+            };
+            let acceptor = options.tls.as_ref().map(Tls::acceptor);
             tokio::spawn(async move {
                 let _slot = slot;
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection broke");
+                match acceptor {
+                    None => connection.serve_plain().await,
+                    Some(acceptor) => connection.serve_encrypted(acceptor).await,
                 }
             });
         }
@@ -97,24 +131,28 @@ impl Server {
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> io::Result<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await;
     let slot = slot.map_err(|error| io::Error::other(error.to_string()))?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, address) = listener.accept().await?;
     // Answers are written whole; waiting for more to send would only cost time.
     let _ = stream.set_nodelay(true);
-    Ok((stream, slot))
+    Ok((stream, address, slot))
 }
 
 fn builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    let mut http1 = builder.http1();
-    http1.timer(TokioTimer::new()).header_read_timeout(options.head).max_buf_size(MAX_HEAD);
-    let mut http2 = builder.http2();
-    http2
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.head)
+        .max_headers(options.headers)
+        .max_buf_size(MAX_HEAD);
+    builder
+        .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(MAX_HEAD as u32)
-        .max_concurrent_streams(200)
+        .max_concurrent_streams(STREAMS)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     builder

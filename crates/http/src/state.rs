@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use flexcore_app::{CommandBus, LogSubscriptions, QueryBus};
-use flexcore_ports::EventStore;
+use flexcore_ports::{EventStore, Ids, Logs};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Authenticate, HealthChecks, Hosts, Observation};
+use crate::{Authenticate, HealthChecks, Hosts, Observation, RequestOptions};
 
 /// What the interface stands on.
 #[derive(Clone)]
@@ -19,6 +19,12 @@ pub struct Api {
     pub events: Arc<dyn EventStore>,
     /// The log as it grows.
     pub log: LogSubscriptions,
+    /// What attempts print.
+    pub logs: Arc<dyn Logs>,
+    /// Gives requests their ids.
+    pub ids: Arc<dyn Ids>,
+    /// How requests are treated.
+    pub options: RequestOptions,
     /// Knows who asks.
     pub access: Arc<dyn Authenticate>,
     /// The names under which the server may be reached.

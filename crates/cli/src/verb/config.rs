@@ -35,7 +35,7 @@ pub(crate) struct SettingArguments {
     /// A name under which the server is reached besides localhost; may be repeated
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// What this process does [default: api,worker]
+    /// What this process does; several may share a store [default: all of them]
     #[arg(long, value_enum, value_delimiter = ',')]
     roles: Vec<Role>,
 }
@@ -43,10 +43,15 @@ pub(crate) struct SettingArguments {
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Role {
-    /// Answers requests.
+    /// Answers requests; without it only /live, /ready and /health
     Api,
-    /// Drives executions.
+    /// Drives executions as they are asked for
     Worker,
+    /// Keeps the views up to date as the log grows; without it a list brings them up to date
+    Projection,
+    /// Drives on what is due and has nobody: executions whose process is gone, or that no worker
+    /// took
+    Scheduler,
 }
 
 impl SettingArguments {

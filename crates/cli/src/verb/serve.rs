@@ -22,9 +22,10 @@ impl ServeArguments {
         let output = std::sync::Arc::clone(&session.output);
         let request = ServeRequest {
             flags: self.settings.flags(),
-            ready: Box::new(move |ServeAddress { address, token_file }| {
+            ready: Box::new(move |ServeAddress { address, is_encrypted, token_file }| {
+                let scheme = if is_encrypted { "https" } else { "http" };
                 output.note(&format!(
-                    "listening on http://{address}; the token is in {}",
+                    "listening on {scheme}://{address}; the token is in {}",
                     token_file.display()
                 ));
             }),

@@ -42,7 +42,7 @@ impl Default for ServerSettings {
             address: Ipv4Addr::LOCALHOST.into(),
             port: 8080,
             allow_hosts: vec![],
-            roles: vec![Role::Api, Role::Worker],
+            roles: vec![Role::Api, Role::Worker, Role::Projection, Role::Scheduler],
             allow_origins: vec![],
             request_timeout: Duration::from_secs(30),
             max_body: 8 << 20,
@@ -68,10 +68,14 @@ impl ServerSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
-    /// Answers requests.
+    /// Answers requests; without it only how the process is.
     Api,
-    /// Drives executions.
+    /// Drives executions as they are asked for.
     Worker,
+    /// Keeps the views up to date as the log grows.
+    Projection,
+    /// Drives on what is due and has nobody.
+    Scheduler,
 }
 
 /// TLS, and who may connect.

@@ -1,5 +1,8 @@
 //! `flexcore serve`, over real connections.
 
+mod life;
+mod watchers;
+
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},

@@ -137,7 +137,7 @@ impl Services {
         let (mut owner, mut elsewhere) = (String::new(), Vec::new());
         for event in decode::<ExecutionEvent>(&stream, &recorded)? {
             match event {
-                ExecutionEvent::Claimed { node, .. } => owner = node.to_string(),
+                ExecutionEvent::Claimed { node, .. } => owner = node,
                 ExecutionEvent::StepStarted { step, attempt, .. } => {
                     let attempt = (step, attempt);
                     if !here.contains(&attempt) {

@@ -135,9 +135,10 @@ impl Services {
         dry_run: bool,
     ) -> Result<u64, UseCaseError> {
         let views = &self.ports.views;
-        Ok(match dry_run {
-            true => views.count_executions_before(before, of).await?,
-            false => views.remove_executions_before(before, of).await?,
+        Ok(if dry_run {
+            views.count_executions_before(before, of).await?
+        } else {
+            views.remove_executions_before(before, of).await?
         })
     }
 

@@ -15,14 +15,14 @@ use serde_json::value::RawValue;
 
 use crate::stage::{Life, Stage};
 
-const SYNC: &str = r#"
+const SYNC: &str = r"
 pipeline: orders
 steps:
   - id: load
     sync:
       tap: { plugin: tap-csv, config: { files: [{ path: orders.csv, key: [id] }] } }
       target: { plugin: target-jsonl, config: { path: out } }
-"#;
+";
 
 async fn code_of<Q: Query>(life: &Life, context: &RequestContext, query: Q) -> &'static str
 where
@@ -54,10 +54,10 @@ async fn what_another_tenant_has_is_not_there() {
     assert_eq!(stage.run(&life, execution).await.unwrap(), ExecutionStatus::Completed);
     let (acme, execution) = (other(), execution.to_string());
     let (life, name) = (&life, || "orders".to_owned());
-    let pipeline = stage.show_pipeline(life).await;
+    let shown = stage.show_pipeline(life).await;
     let not_found = "FC0201";
 
-    for name in [name(), pipeline.id.clone()] {
+    for name in [name(), shown.id.clone()] {
         let get = GetPipeline { name: name.clone(), version: None };
         assert_eq!(code_of(life, &acme, get).await, not_found);
         let versions = ListPipelineVersions { name: name.clone(), limit: 9, after: None };
@@ -111,8 +111,8 @@ async fn what_another_tenant_has_is_not_there() {
         item: None,
     };
     assert_eq!(code_of(life, &acme, data_stream).await, not_found);
-    let plugin = GetPlugin { name: "tap-csv".to_owned(), role: None };
-    assert_eq!(code_of(life, &acme, plugin).await, not_found);
+    let tap = GetPlugin { name: "tap-csv".to_owned(), role: None };
+    assert_eq!(code_of(life, &acme, tap).await, not_found);
     for stream in [format!("default/execution/{execution}"), "default/pipeline-name/orders".into()]
     {
         let get = GetAggregate { stream, at_version: None, at_time: None };

@@ -1,5 +1,7 @@
 //! What holds of a store.
 
+use std::fmt::Write as _;
+
 use flexcore_api::{PipelinePruned, StorePruned};
 
 use super::{Align, Style, Table, builder::Text, bytes_text, count_text};
@@ -130,13 +132,13 @@ pub(crate) fn store_pruned_text(pruned: &StorePruned, _: Style) -> String {
         let PipelinePruned { pipeline, tenant, before, executions } = one;
         let count = count_text(*executions);
         let of = if tenant == "default" { String::new() } else { format!(" of {tenant}") };
-        text.push_str(&format!(
-            "  {count} of `{pipeline}`{of}, by its retention: from before {before}\n"
-        ));
+        // Writing to memory cannot fail.
+        let _ =
+            writeln!(text, "  {count} of `{pipeline}`{of}, by its retention: from before {before}");
     }
     if let Some(logs) = logs {
         let (count, bytes) = (count_text(logs.executions), bytes_text(logs.bytes));
-        text.push_str(&format!("{would} the logs of {count} executions, {bytes}\n"));
+        let _ = writeln!(text, "{would} the logs of {count} executions, {bytes}");
     }
     text
 }

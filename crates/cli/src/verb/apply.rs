@@ -113,31 +113,27 @@ impl ApplyArguments {
             version: present.map(|row| row.version),
         };
         let mut expected_version = None;
-        match (present, reader) {
-            (Some(_), Some(reader)) => {
-                let query = GetPipeline { name: name.clone(), version: None };
-                let view = session.ask(reader, query).await?;
-                expected_version = Some(view.aggregate_version);
-                if !same_definition(&view.document, &document) {
-                    applied.definition = "updated";
-                    applied.version = Some(view.version + 1);
-                    if !self.dry_run {
-                        let update =
-                            UpdatePipeline { name: name.clone(), document, expected_version };
-                        let saved = session.command(place, update, PURPOSE).await?;
-                        expected_version = Some(saved.aggregate_version);
-                        applied.version = Some(saved.version);
-                    }
-                }
-            }
-            _ => {
-                applied.definition = "created";
+        if let (Some(_), Some(reader)) = (present, reader) {
+            let query = GetPipeline { name: name.clone(), version: None };
+            let view = session.ask(reader, query).await?;
+            expected_version = Some(view.aggregate_version);
+            if !same_definition(&view.document, &document) {
+                applied.definition = "updated";
+                applied.version = Some(view.version + 1);
                 if !self.dry_run {
-                    let create = CreatePipeline { document, idempotency_key: None };
-                    let saved = session.command(place, create, PURPOSE).await?;
+                    let update = UpdatePipeline { name: name.clone(), document, expected_version };
+                    let saved = session.command(place, update, PURPOSE).await?;
                     expected_version = Some(saved.aggregate_version);
                     applied.version = Some(saved.version);
                 }
+            }
+        } else {
+            applied.definition = "created";
+            if !self.dry_run {
+                let create = CreatePipeline { document, idempotency_key: None };
+                let saved = session.command(place, create, PURPOSE).await?;
+                expected_version = Some(saved.aggregate_version);
+                applied.version = Some(saved.version);
             }
         }
         if applied.activated && !self.dry_run {

@@ -110,12 +110,12 @@ pub async fn of_several_folds_each_is_taken_or_refused(views: &dyn ViewStore) {
         of("c", fold(Some(checkpoint(3)), 0, 5, row(2, "third"))),
     ];
     let outcomes = views.apply_all(second).await;
-    let [Err(ApplyError::Fenced { .. }), Ok(()), Err(ApplyError::Moved { projection })] =
-        outcomes.as_slice()
-    else {
-        panic!("{outcomes:?}");
-    };
-    assert_eq!(projection, "c");
+    let are_right = matches!(
+        outcomes.as_slice(),
+        [Err(ApplyError::Fenced { .. }), Ok(()), Err(ApplyError::Moved { projection })]
+            if projection == "c"
+    );
+    assert!(are_right, "{outcomes:?}");
     assert_eq!(names(views).await, ["second"]);
     let kept = views.load("a", vec![RowKey::Note("n".to_owned())]).await;
     assert_eq!(kept.expect("it can be read"), [note("n", Some("1"))]);

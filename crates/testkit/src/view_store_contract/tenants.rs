@@ -65,7 +65,7 @@ pub async fn tenants_with_the_same_names_see_their_own(views: &dyn ViewStore) {
         let found = views.find_pipeline(tenant, &pipeline.name).await.expect("it can be read");
         assert_eq!(found.as_ref(), Some(&pipeline));
         let page = views.list_pipelines(&PipelineFilter::of(tenant), 9, None).await;
-        assert_eq!(page.expect("it can be read").items, [pipeline.clone()]);
+        assert_eq!(page.expect("it can be read").items.as_slice(), std::slice::from_ref(&pipeline));
         let prefix = execution.id.to_string()[..5].to_owned();
         let filters = [
             ExecutionFilter::of(tenant),

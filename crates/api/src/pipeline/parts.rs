@@ -93,8 +93,8 @@ pub struct PipelineStepList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListPipelineExecutions {
-    /// The pipeline's name.
-    pub name: String,
+    /// The pipeline: its name, or its id.
+    pub pipeline: String,
     /// Only executions with this status (queued, running, completed, failed, cancelled).
     #[serde(default)]
     pub statuses: Vec<String>,
@@ -110,5 +110,5 @@ impl Query for ListPipelineExecutions {
     type Reply = ExecutionPage;
     const NAME: &'static str = "ListPipelineExecutions";
     const PERMISSION: &'static str = "execution.read";
-    const ROUTE: Option<Route> = Some(Route::get("pipelines/{name}/executions"));
+    const ROUTE: Option<Route> = Some(Route::get("pipelines/{pipeline}/executions"));
 }

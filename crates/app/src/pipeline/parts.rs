@@ -1,12 +1,16 @@
 //! ListPipelineSteps and ListPipelineExecutions.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use flexcore_api::{
-    ExecutionPage, ListExecutions, ListPipelineExecutions, ListPipelineSteps, PipelineStepList,
-};
+use flexcore_api::{ExecutionPage, ListPipelineExecutions, ListPipelineSteps, PipelineStepList};
+use flexcore_ports::ExecutionFilter;
 
 use super::get::outline;
-use crate::{HandleQuery, RequestContext, Services, UseCaseError};
+use crate::{
+    HandleQuery, RequestContext, Services, UseCaseError, execution::execution_summary,
+    projection::View,
+};
 
 #[async_trait]
 impl HandleQuery<ListPipelineSteps> for Services {
@@ -25,15 +29,23 @@ impl HandleQuery<ListPipelineSteps> for Services {
 
 #[async_trait]
 impl HandleQuery<ListPipelineExecutions> for Services {
-    /// A pipeline that is not there has no list, not even an empty one.
+    /// A pipeline that is not there has no list, not even an empty one. What ran under the same name
+    /// before or after it is left out, so that a page can be short.
     async fn answer(
         &self,
         context: &RequestContext,
         query: ListPipelineExecutions,
     ) -> Result<ExecutionPage, UseCaseError> {
-        let ListPipelineExecutions { name, statuses, limit, after } = query;
-        let (pipeline, _) = self.named_pipeline(context, &name).await?;
-        let pipeline = Some(pipeline.definition.name.to_string());
-        self.answer(context, ListExecutions { pipeline, statuses, limit, after }).await
+        let ListPipelineExecutions { pipeline, statuses, limit, after } = query;
+        let (pipeline, _) = self.named_pipeline(context, &pipeline).await?;
+        self.up_to_date(View::Executions).await?;
+        let filter = ExecutionFilter {
+            pipeline: Some(pipeline.definition.name),
+            statuses,
+            ..ExecutionFilter::of(Arc::clone(&context.tenant))
+        };
+        let page = self.ports.views.list_executions(&filter, limit, after.as_deref()).await?;
+        let own = page.items.into_iter().filter(|row| row.pipeline_id == pipeline.id);
+        Ok(ExecutionPage { items: own.map(execution_summary).collect(), next: page.next })
     }
 }

@@ -2,8 +2,8 @@
 
 use flexcore_api::{
     ActivatePipeline, ArchivePipeline, CreatePipeline, DeactivatePipeline, ExecutePipeline,
-    GetExecutionLogs, GetExecutionTimeline, GetPipeline, ListPipelineSteps, ListPipelineVersions,
-    UpdatePipeline,
+    GetExecutionLogs, GetExecutionTimeline, GetPipeline, ListPipelineExecutions, ListPipelineSteps,
+    ListPipelineVersions, UpdatePipeline,
 };
 use flexcore_domain::ExecutionStatus;
 use serde_json::{Value, json};
@@ -76,6 +76,11 @@ async fn an_archived_pipeline_is_read_by_its_id_and_its_name_is_free() {
     let present = commands.execute(context, create).await.unwrap();
     assert_ne!(present.id, former.id);
     assert_eq!(stage.show_pipeline(&life).await.id, present.id);
+    let executions = async |pipeline: String| {
+        let query = ListPipelineExecutions { pipeline, statuses: vec![], limit: 9, after: None };
+        life.queries.ask(context, query).await.unwrap().items.len()
+    };
+    assert_eq!((executions(former.id).await, executions(present.id).await), (1, 0));
     assert_eq!(stage.verified().await, stage.events().await.len() as u64);
 }
 

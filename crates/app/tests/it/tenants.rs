@@ -70,7 +70,7 @@ async fn what_another_tenant_has_is_not_there() {
     let status = GetPipelineStatus { name: name() };
     assert_eq!(code_of(life, &acme, status).await, not_found);
     let of_pipeline =
-        ListPipelineExecutions { name: name(), statuses: vec![], limit: 9, after: None };
+        ListPipelineExecutions { pipeline: name(), statuses: vec![], limit: 9, after: None };
     assert_eq!(code_of(life, &acme, of_pipeline).await, not_found);
 
     for text in [execution.clone(), execution[..9].to_owned(), "last".to_owned()] {

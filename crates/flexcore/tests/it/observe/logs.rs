@@ -31,7 +31,7 @@ fn a_line_says_which_request_execution_and_trace_it_belongs_to() {
     let refused = all.iter().find(|line| line["message"] == "request refused").expect("a line");
     assert_eq!((&refused["level"], &refused["code"]), (&json!("debug"), &json!("FC0201")));
     assert_eq!(refused["tenant"], "default");
-    assert_eq!(refused["http.route"], "/api/v1/flexcore/pipelines/{pipeline}");
+    assert_eq!(refused["http.route"], "/api/v1/flexcore/pipelines/{name}");
     assert_eq!(refused["trace_id"].as_str().map(str::len), Some(32));
     assert!(refused["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{refused}");
     server.end();

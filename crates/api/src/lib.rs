@@ -15,6 +15,7 @@
 //! Write its request and reply in the file of its subject, implement [`Command`] or [`Query`] with
 //! the [`Route`] at which REST has it, name it in the list below, and add the handler in `app` under the same relative path.
 
+mod access;
 mod aggregate;
 mod bookmark;
 mod data_stream;
@@ -32,6 +33,11 @@ mod store;
 mod view;
 mod views_rebuild;
 
+pub use access::{
+    ApiKeyCreated, ApiKeyPage, ApiKeyView, AuditPage, AuditRecordView, CallerView, CreateApiKey,
+    DefineRole, ListApiKeys, ListAudit, ListRoles, OWN_SUBJECT, RemoveRole, RevokeApiKey, RoleList,
+    RoleView, WhoAmI, is_of_the_system, permissions,
+};
 pub use aggregate::{AggregateView, GetAggregate};
 pub use bookmark::{
     BookmarkAddress, BookmarkList, BookmarkView, GetBookmark, KeepBookmark, ListBookmarks,
@@ -93,6 +99,7 @@ macro_rules! for_each_command {
             RebuildViews, PruneStore, SetLogLevel,
             RegisterPlugin, InitializePlugin, ExecutePlugin,
             DisablePlugin, EnablePlugin, UnregisterPlugin,
+            CreateApiKey, RevokeApiKey, DefineRole, RemoveRole,
         }
     };
 }
@@ -110,6 +117,7 @@ macro_rules! for_each_query {
             ListActivePlugins, GetPlugin, ListPluginCalls, GetPluginSchema, ValidatePluginConfig,
             ListDataStreams, GetDataStream,
             GetSystemMetrics, GetViews,
+            ListApiKeys, ListRoles, ListAudit, WhoAmI,
         }
     };
 }

@@ -1,6 +1,6 @@
 //! The command bus and the query bus: typed at compile time, layered with tower.
 //!
-//! From the outside in: trace, metrics, permission, idempotency, handler. Each layer sees every
+//! From the outside in: trace, metrics, audit, permission, idempotency, handler. Each layer sees every
 //! request with its name, its permission and its context, so that no face can forget one.
 
 mod idempotency;
@@ -14,7 +14,7 @@ use tower::ServiceExt;
 
 use crate::{RequestContext, Services, UseCaseError};
 use idempotency::Serialised;
-use layer::{Authorised, Handlers, Measured, Traced};
+use layer::{Audited, Authorised, Handlers, Measured, Traced};
 
 /// Carries out one kind of command.
 #[async_trait]
@@ -138,14 +138,16 @@ impl<Q: Query> Message for QueryMessage<Q> {
 /// Takes commands.
 #[derive(Clone)]
 pub struct CommandBus {
-    stack: Traced<Measured<Authorised<Serialised<Handlers>>>>,
+    stack: Traced<Measured<Audited<Authorised<Serialised<Handlers>>>>>,
 }
 
 impl CommandBus {
     /// A bus over these services.
     pub fn new(services: Arc<Services>, observer: Arc<dyn RequestObserver>) -> Self {
-        let handlers = Handlers { services };
-        let inner = Authorised(Serialised::new(handlers));
+        let handlers = Handlers { services: Arc::clone(&services) };
+        let inner = Serialised::new(handlers);
+        let inner = Authorised { inner, services: Arc::clone(&services) };
+        let inner = Audited { inner, services };
         Self { stack: Traced(Measured { inner, observer }) }
     }
 
@@ -175,7 +177,8 @@ pub struct QueryBus {
 impl QueryBus {
     /// A bus over these services.
     pub fn new(services: Arc<Services>, observer: Arc<dyn RequestObserver>) -> Self {
-        let inner = Authorised(Handlers { services });
+        let inner = Handlers { services: Arc::clone(&services) };
+        let inner = Authorised { inner, services };
         Self { stack: Traced(Measured { inner, observer }) }
     }
 

@@ -2,8 +2,12 @@
 
 use flexcore_api::ErrorBody;
 use flexcore_domain::{
-    data_stream::DataStreamRejection, execution::ExecutionRejection, pipeline::PipelineRejection,
-    pipeline_name::NameRejection, plugin::PluginRejection,
+    access::{api_key::ApiKeyRejection, role::RoleRejection},
+    data_stream::DataStreamRejection,
+    execution::ExecutionRejection,
+    pipeline::PipelineRejection,
+    pipeline_name::NameRejection,
+    plugin::PluginRejection,
 };
 use flexcore_event_codec::DecodeError;
 use flexcore_eventsourcing::{FoldError, StreamName};
@@ -78,6 +82,14 @@ pub enum UseCaseError {
         /// Its name.
         name: String,
     },
+    /// Who asks wants to give more than they have.
+    #[error("`{actor}` may not give `{permission}`: nobody gives what they do not have")]
+    BeyondOwn {
+        /// Who asked.
+        actor: String,
+        /// What is missing.
+        permission: String,
+    },
     /// Steps ask for what the operator has not granted.
     #[error("{0}")]
     NotGranted(Box<MissingGrants>),
@@ -131,6 +143,7 @@ impl UseCaseError {
             Self::Changed { .. } => "FC0208",
             Self::KeyUsed { .. } => "FC0209",
             Self::Inactive { .. } => "FC0210",
+            Self::BeyondOwn { .. } => "FC0724",
             Self::NotGranted(_) => MissingGrants::CODE,
             Self::Plugin(error) => error.code,
             Self::PluginStore(error) => error.code,
@@ -157,7 +170,7 @@ impl UseCaseError {
                 Some(format!("`flexcore pipeline activate {name}` lets it begin executions again"))
             }
             Self::Busy { .. } => Some("send the request again".to_owned()),
-            Self::Forbidden { .. } => {
+            Self::Forbidden { .. } | Self::BeyondOwn { .. } => {
                 Some("ask whoever gave you the key or the role for it".to_owned())
             }
             Self::Undecodable { .. } | Self::IllegalHistory { .. } => Some(
@@ -205,6 +218,18 @@ impl From<PluginRejection> for UseCaseError {
 
 impl From<DataStreamRejection> for UseCaseError {
     fn from(rejection: DataStreamRejection) -> Self {
+        Self::refused(rejection.to_string())
+    }
+}
+
+impl From<ApiKeyRejection> for UseCaseError {
+    fn from(rejection: ApiKeyRejection) -> Self {
+        Self::refused(rejection.to_string())
+    }
+}
+
+impl From<RoleRejection> for UseCaseError {
+    fn from(rejection: RoleRejection) -> Self {
         Self::refused(rejection.to_string())
     }
 }

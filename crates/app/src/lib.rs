@@ -2,7 +2,7 @@
 //! runner.
 //!
 //! ```text
-//! request ─▶ bus ─ trace ▸ metrics ▸ permission ▸ idempotency ─▶ handler: load ▸ decide ─▶ EventStore.append
+//! request ─▶ bus ─ trace ▸ metrics ▸ audit ▸ permission ▸ idempotency ─▶ handler: load ▸ decide ─▶ EventStore.append
 //!                                                                               │
 //! runner ◀── claim ▸ fold ▸ plan ▸ append ▸ perform ────────────────────────────┤
 //! views  ◀── projections ◀───────────────────────────────────────────────────────┘
@@ -22,6 +22,7 @@
 #[macro_use]
 mod trace;
 
+mod access;
 mod bookmark;
 mod bus;
 mod context;
@@ -50,10 +51,11 @@ mod tenant;
 mod time;
 mod worker;
 
+pub use access::{AuditTicket, CallerError, KnownCaller};
 pub use bus::{
     CommandBus, HandleCommand, HandleQuery, QueryBus, RequestKind, RequestObserver, Unobserved,
 };
-pub use context::{Permissions, RequestContext};
+pub use context::{OPERATORS_TENANT, Permissions, RequestContext};
 pub use discover::{DiscoverPorts, Discovery, discover};
 pub use dispatch::dispatch;
 pub use error::UseCaseError;

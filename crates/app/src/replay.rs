@@ -7,7 +7,9 @@ mod views;
 
 use async_trait::async_trait;
 use flexcore_api::{AggregateView, GetAggregate};
-use flexcore_domain::{DataStream, Execution, NameReservation, Pipeline, Plugin};
+use flexcore_domain::{
+    AccessIndex, ApiKey, AuditTrail, DataStream, Execution, NameReservation, Pipeline, Plugin, Role,
+};
 use flexcore_event_codec::StoredState;
 use flexcore_eventsourcing::{Aggregate as _, RecordedEvent, StreamName, StreamNameError};
 use serde_json::value::RawValue;
@@ -57,6 +59,10 @@ impl HandleQuery<GetAggregate> for Services {
             Pipeline::CATEGORY => self.replay::<Pipeline>(&stream, until).await,
             NameReservation::CATEGORY => self.replay::<NameReservation>(&stream, until).await,
             Plugin::CATEGORY => self.replay::<Plugin>(&stream, until).await,
+            ApiKey::CATEGORY => self.replay::<ApiKey>(&stream, until).await,
+            Role::CATEGORY => self.replay::<Role>(&stream, until).await,
+            AccessIndex::CATEGORY => self.replay::<AccessIndex>(&stream, until).await,
+            AuditTrail::CATEGORY => self.replay::<AuditTrail>(&stream, until).await,
             other => Err(UseCaseError::Invalid {
                 message: format!("there are no aggregates of category `{other}`"),
                 hint: Some(format!(
@@ -66,7 +72,11 @@ impl HandleQuery<GetAggregate> for Services {
                         DataStream::CATEGORY,
                         Pipeline::CATEGORY,
                         NameReservation::CATEGORY,
-                        Plugin::CATEGORY
+                        Plugin::CATEGORY,
+                        ApiKey::CATEGORY,
+                        Role::CATEGORY,
+                        AccessIndex::CATEGORY,
+                        AuditTrail::CATEGORY,
                     ]
                     .join(", ")
                 )),

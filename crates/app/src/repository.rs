@@ -141,7 +141,7 @@ impl Services {
                 return Ok(0);
             }
             let events = self.envelopes(context, &events);
-            match self.ports.store.append(Append::to(stream.clone(), version, events)).await {
+            match self.append(context, Append::to(stream.clone(), version, events)).await {
                 Ok(appended) => return Ok(appended.last_position),
                 Err(AppendError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),

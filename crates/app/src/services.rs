@@ -9,7 +9,9 @@ use flexcore_ports::{
 
 use crate::{
     LogSubscriptions, PluginPorts, ProjectRights, Projector, SnapshotPolicy, Start, Tailer,
-    TailerOptions, plugin::PluginLifecycle,
+    TailerOptions,
+    access::{AccessCache, AuditLog},
+    plugin::PluginLifecycle,
 };
 
 /// The outside world, as the application sees it.
@@ -62,6 +64,10 @@ pub struct Services {
     pub(crate) sampler: TraceSampler,
     /// The program's own log; `None` where it cannot be changed.
     pub(crate) log_control: Option<Arc<dyn LogControl>>,
+    /// What is known of callers.
+    pub(crate) access: AccessCache,
+    /// The parts of the audit trail that this process writes.
+    pub(crate) audit: AuditLog,
 }
 
 impl Services {
@@ -76,6 +82,8 @@ impl Services {
             plugins: None,
             sampler: TraceSampler::OFF,
             log_control: None,
+            access: AccessCache::default(),
+            audit: AuditLog::default(),
         }
     }
 
@@ -89,6 +97,8 @@ impl Services {
             plugins: None,
             sampler: TraceSampler::OFF,
             log_control: None,
+            access: AccessCache::default(),
+            audit: AuditLog::default(),
         }
     }
 

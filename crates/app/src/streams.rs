@@ -1,8 +1,8 @@
 //! The names of event streams.
 
 use flexcore_domain::{
-    DataStream, EnvironmentName, Execution, ExecutionId, NameReservation, Pipeline, PipelineId,
-    PipelineName, Plugin, PluginName,
+    AccessIndex, ApiKey, ApiKeyId, AuditTrail, DataStream, EnvironmentName, Execution, ExecutionId,
+    NameReservation, Pipeline, PipelineId, PipelineName, Plugin, PluginName, Role, RoleName,
 };
 use flexcore_eventsourcing::{Aggregate, StreamName};
 
@@ -23,6 +23,24 @@ pub(crate) fn execution(tenant: &str, id: ExecutionId) -> StreamName {
 
 pub(crate) fn plugin(tenant: &str, name: &PluginName) -> StreamName {
     StreamName::new(tenant, Plugin::CATEGORY, [name.as_str()]).expect(FITS)
+}
+
+pub(crate) fn api_key(tenant: &str, id: ApiKeyId) -> StreamName {
+    StreamName::new(tenant, ApiKey::CATEGORY, [id.to_string().as_str()]).expect(FITS)
+}
+
+pub(crate) fn role(tenant: &str, name: &RoleName) -> StreamName {
+    StreamName::new(tenant, Role::CATEGORY, [name.as_str()]).expect(FITS)
+}
+
+/// The one stream that lists the keys and roles of a tenant.
+pub(crate) fn access(tenant: &str) -> StreamName {
+    StreamName::new(tenant, AccessIndex::CATEGORY, ["index"]).expect(FITS)
+}
+
+/// A part of what was noted on a day.
+pub(crate) fn audit(tenant: &str, day: &str, part: &str) -> StreamName {
+    StreamName::new(tenant, AuditTrail::CATEGORY, [day, part]).expect(FITS)
 }
 
 /// The stream of a sync's memory. `item` is the key of a `for_each` item, if there is one; keys

@@ -1,5 +1,6 @@
 //! Replies as text for people. Pure: a value and a style in, a string out.
 
+mod access;
 mod apply;
 mod bookmark;
 mod builder;
@@ -25,6 +26,7 @@ mod style;
 mod system;
 mod table;
 
+pub(crate) use access::{api_key_created_text, api_key_page_text, audit_page_text, role_list_text};
 pub(crate) use apply::apply_text;
 pub(crate) use bookmark::{bookmark_list_text, bookmark_text, difference_text};
 pub(crate) use catalog::catalog_text;

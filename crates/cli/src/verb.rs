@@ -1,6 +1,7 @@
 //! The verbs: a file each.
 
 mod apply;
+mod audit;
 mod bookmark;
 mod catalog;
 mod completions;
@@ -10,11 +11,13 @@ mod events;
 mod execution;
 mod health;
 mod init;
+mod key;
 mod log_level;
 mod logs;
 mod pipeline;
 mod plan;
 mod plugin;
+mod role;
 mod run;
 mod sandbox;
 mod schema;
@@ -27,7 +30,7 @@ mod validate;
 use std::{path::Path, process::ExitCode};
 
 use clap::Subcommand;
-use flexcore_api::{GetSystemMetrics, GetViews, SetLogLevel};
+use flexcore_api::{GetSystemMetrics, GetViews, ListAudit, SetLogLevel};
 #[cfg(test)]
 pub(crate) use {plugin::PluginVerb, run::OnUnfinished};
 
@@ -76,6 +79,14 @@ pub(crate) enum Verb {
     /// Plugins
     #[command(subcommand)]
     Plugin(plugin::PluginVerb),
+    /// API keys: who may send requests to a server
+    #[command(subcommand)]
+    Key(key::KeyVerb),
+    /// Roles: what keys and tokens allow
+    #[command(subcommand)]
+    Role(role::RoleVerb),
+    /// Show what was asked by whom, and what came of it
+    Audit(ListAudit),
     /// Look at everything that a run needs on this machine
     Doctor,
     /// The jails in which programs run
@@ -125,6 +136,9 @@ impl Verb {
             Self::LogLevel(command) => log_level::set(session, command).await,
             Self::Store(verb) => verb.execute(session).await,
             Self::Plugin(verb) => return verb.execute(session).await,
+            Self::Key(verb) => verb.execute(session).await,
+            Self::Role(verb) => verb.execute(session).await,
+            Self::Audit(query) => audit::list(session, query).await,
             Self::Serve(arguments) => arguments.execute(session).await,
             Self::Health => health::health(session).await,
             Self::Config(verb) => verb.execute(session),

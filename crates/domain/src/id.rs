@@ -63,6 +63,10 @@ id!(
     /// The id of a call of a plugin by hand.
     PluginCallId, "pc_"
 );
+id!(
+    /// The id of an API key.
+    ApiKeyId, "ak_"
+);
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $hyphen:expr, $expected:literal) => {
@@ -127,6 +131,26 @@ name!(
     true,
     "an environment name: a lower-case letter, then up to 62 lower-case letters, digits, `_` or `-`"
 );
+
+name!(
+    /// The name of a role, unique in its tenant: `[a-z][a-z0-9_-]{0,62}`.
+    RoleName,
+    true,
+    "a role's name: a lower-case letter, then up to 62 lower-case letters, digits, `_` or `-`"
+);
+name!(
+    /// The name of a tenant: `[a-z][a-z0-9_-]{0,62}`.
+    TenantName,
+    true,
+    "a tenant's name: a lower-case letter, then up to 62 lower-case letters, digits, `_` or `-`"
+);
+
+impl Default for TenantName {
+    /// The tenant of those who set up none; it is the operator's.
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
 
 impl Default for EnvironmentName {
     /// The environment of those who set up none.

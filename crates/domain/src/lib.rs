@@ -1,5 +1,5 @@
-//! The domain: pipelines, executions, data streams and plugins as pure decisions over events, and the plan
-//! of what to do next.
+//! The domain: pipelines, executions, data streams, plugins and who may do what, as pure decisions over
+//! events, and the plan of what to do next.
 //!
 //! Each aggregate is a pair of pure functions (`decide`, `evolve`, see
 //! [`Aggregate`](flexcore_eventsourcing::Aggregate)) over types of its own; [`plan`] turns the
@@ -16,6 +16,7 @@
 //! Add the variant to the aggregate's event enum, a line to its `evolve`, the decision that makes
 //! it, tests that show when it is legal; then its stored form in `event-codec` with a golden file.
 
+pub mod access;
 pub mod data_stream;
 mod definition;
 pub mod execution;
@@ -29,6 +30,7 @@ pub mod specification;
 #[cfg(test)]
 mod testing;
 
+pub use access::{AccessIndex, ApiKey, AuditTrail, Permission, Role};
 pub use data_stream::{DataStream, JsonText};
 pub use definition::{
     Condition, ErrorClass, Jitter, PipelineDefinition, RetryPolicy, RunOn, StepDefinition,
@@ -39,8 +41,8 @@ pub use execution::{
     StepCounts, StepError, StepProgress, StepState, StoredOutput,
 };
 pub use id::{
-    EnvironmentName, ExecutionId, InvalidName, PipelineId, PipelineName, PluginCallId, PluginName,
-    StepId,
+    ApiKeyId, EnvironmentName, ExecutionId, InvalidName, PipelineId, PipelineName, PluginCallId,
+    PluginName, RoleName, StepId, TenantName,
 };
 pub use isolation::{CapabilityUse, ControlRecord, Isolation, IsolationPlace};
 pub use pipeline::{Pipeline, PipelineStatus};

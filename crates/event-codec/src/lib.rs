@@ -40,6 +40,7 @@
 //! States are stored for [snapshots](StoredState) only and can be made again: change the form and
 //! raise the version in its `stored_state!` line; states of other versions are left aside.
 
+mod access;
 mod batch_writes;
 mod data_stream;
 mod decode_error;

@@ -3,7 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use flexcore_eventsourcing::Timestamp;
-use flexcore_ports::{Clock, Ids};
+use flexcore_ports::{Clock, Ids, NoRandomness};
+use rustix::rand::{GetRandomFlags, getrandom};
 use uuid::Uuid;
 
 /// The system's wall clock.
@@ -32,5 +33,13 @@ impl Ids for RandomIds {
     fn next(&self) -> Uuid {
         #[expect(clippy::disallowed_methods, reason = "this is what the Ids port stands for")]
         Uuid::now_v7()
+    }
+
+    fn secret(&self) -> Result<[u8; 32], NoRandomness> {
+        let mut bytes = [0; 32];
+        match getrandom(&mut bytes, GetRandomFlags::empty()) {
+            Ok(length) if length == bytes.len() => Ok(bytes),
+            _ => Err(NoRandomness),
+        }
     }
 }

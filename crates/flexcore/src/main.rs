@@ -5,6 +5,7 @@
 //! worker for WebAssembly (`wasm-worker`), and everything else, the command line. Adapters are
 //! named here and nowhere else.
 
+mod callers;
 mod checkpoints;
 mod clock;
 mod conformance;

@@ -33,7 +33,7 @@ pub(crate) async fn serve(
     ready: Ready,
     stop: CancellationToken,
 ) -> Result<(), HostError> {
-    access::may_listen(settings.server.socket_address())?;
+    access::may_listen(settings.server.socket_address(), &settings.auth)?;
     let observability = host.observability();
     observability.serve(&settings.telemetry)?;
     let environment = host.environment_of(place);
@@ -88,7 +88,7 @@ impl Serving<'_> {
             logs: Arc::clone(&ports.logs),
             ids: Arc::clone(&ports.ids),
             options: listen::request_options(&self.settings),
-            access: access::of_callers(&token_file)?,
+            access: access::of_callers(&self.writer.services, &self.settings.auth, &token_file)?,
             hosts: Hosts::new(address, self.settings.server.allow_hosts.iter().cloned()),
             health: Arc::clone(&checks) as Arc<dyn HealthChecks>,
             observed: self.observed.clone(),
@@ -103,8 +103,16 @@ impl Serving<'_> {
             self.manager.stopping();
         };
         let work = roles::work(self.writer, &self.settings.server, &stop);
-        let (worked, (), ()) = tokio::join!(work, answer, end);
+        let (worked, (), (), ()) = tokio::join!(work, answer, end, self.hear(&stop));
+        self.writer.services.finish_audit().await;
         worked
+    }
+
+    /// Hears of changes of keys and roles; without it callers are looked up one by one.
+    async fn hear(&self, stop: &CancellationToken) {
+        if let Err(error) = self.writer.services.follow_access(&self.writer.log, stop).await {
+            tracing::warn!(%error, "changes of keys and roles are no longer heard of");
+        }
     }
 
     /// A process without the role `api` still says how it is.

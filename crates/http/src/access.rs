@@ -1,34 +1,41 @@
 //! Who may ask: the names of the server, the origin of pages, and who the caller is.
 
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+mod hosts;
+mod local;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, Response, Uri, header},
+    http::{HeaderMap, HeaderName, Response, header},
     middleware::Next,
     response::IntoResponse,
 };
 use flexcore_app::{Permissions, RequestContext};
 use flexcore_ports::TraceContext;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Api, cors,
+    Api, PeerCertificate,
     frame::RequestId,
     problem::{Fault, Problem},
 };
 
+pub use hosts::Hosts;
+pub(crate) use hosts::guard_names;
+pub use local::LocalToken;
+
+/// Where clients that know no bearer tokens send a key.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
 /// What a request brings to show who sends it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Credentials<'a> {
-    /// The token of `Authorization: Bearer`.
-    pub bearer: Option<&'a str>,
+    /// The token or key of `Authorization: Bearer` or of `X-API-Key`.
+    pub token: Option<&'a str>,
+    /// The certificate (DER) of the connection's other end, if it showed one that is trusted.
+    pub certificate: Option<&'a [u8]>,
 }
 
 impl std::fmt::Debug for Credentials<'_> {
@@ -48,117 +55,33 @@ pub struct Caller {
     pub permissions: Permissions,
 }
 
+/// Why a caller is not known. Whoever has no right key or token hears no more than that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request brings nothing.
+    Missing,
+    /// Nobody is known by what it brings.
+    Unknown,
+    /// It was good once.
+    Expired,
+    /// It was taken back.
+    Revoked,
+    /// It is good, but not here or not yet; in a person's words.
+    NotForUs(String),
+    /// It is good, but does not say what it must; in a person's words.
+    Unusable(String),
+    /// It cannot be found out now.
+    Unavailable,
+}
+
 /// Knows callers by their credentials.
 #[async_trait]
 pub trait Authenticate: Send + Sync {
-    /// Who it is; `None` if nobody is known by that.
-    async fn authenticate(&self, credentials: Credentials<'_>) -> Option<Caller>;
-}
-
-/// The one token of a server without configured authentication. Whoever can read the operator's
-/// file has it, and may do everything.
-#[derive(Clone)]
-pub struct LocalToken {
-    digest: [u8; 32],
-}
-
-impl LocalToken {
-    /// Callers who know `token`.
-    pub fn new(token: &str) -> Self {
-        Self { digest: Sha256::digest(token).into() }
-    }
-}
-
-impl std::fmt::Debug for LocalToken {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("LocalToken").finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Authenticate for LocalToken {
-    async fn authenticate(&self, credentials: Credentials<'_>) -> Option<Caller> {
-        let given: [u8; 32] = Sha256::digest(credentials.bearer?).into();
-        // How long it takes to compare two digests tells nothing about the token.
-        (given == self.digest).then(|| Caller {
-            actor: "operator".into(),
-            tenant: "default".into(),
-            permissions: Permissions::All,
-        })
-    }
-}
-
-/// The names under which a server may be reached. A page that lets its own name point here (DNS
-/// rebinding) still sends its own name.
-#[derive(Debug, Clone)]
-pub struct Hosts {
-    names: Arc<BTreeSet<String>>,
-}
-
-impl Hosts {
-    /// `localhost`, the loopback addresses, where the server listens, and what the operator names.
-    pub fn new(listens: SocketAddr, named: impl IntoIterator<Item = String>) -> Self {
-        let mut names: BTreeSet<String> =
-            ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
-        if !listens.ip().is_unspecified() {
-            names.insert(listens.ip().to_string());
-        }
-        names.extend(named.into_iter().map(|name| name.to_ascii_lowercase()));
-        Self { names: Arc::new(names) }
-    }
-
-    /// Whether an authority such as `localhost:8080` is one of them.
-    fn contain(&self, authority: &str) -> bool {
-        self.names.contains(&host_of(authority).to_ascii_lowercase())
-    }
-}
-
-/// The host of `host:port`, without the brackets of an IPv6 address.
-fn host_of(authority: &str) -> &str {
-    if let Some(rest) = authority.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    if authority.parse::<IpAddr>().is_ok() {
-        return authority;
-    }
-    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
-}
-
-/// Lets through what comes to a name of this server and from no page of another.
-pub(crate) async fn guard_names(
-    State(api): State<Arc<Api>>,
-    request: Request,
-    next: Next,
-) -> Response<Body> {
-    match check_names(&api.hosts, &api.options.origins, request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-fn check_names(
-    hosts: &Hosts,
-    origins: &[String],
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<(), Problem> {
-    let of_header = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    let of_uri = uri.authority().map(axum::http::uri::Authority::as_str);
-    let host = of_uri.or(of_header).unwrap_or_default();
-    if !hosts.contain(host) {
-        let text = format!("this server is not reached by the name `{host}`");
-        return Err(Fault::Host.because(text).hint("name it with --allow-host"));
-    }
-    let origin = headers.get(header::ORIGIN).filter(|origin| !cors::trusts(origins, origin));
-    let origin = origin.map(|value| value.to_str().unwrap_or("null"));
-    let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, name)| name == host);
-    match origin {
-        Some(origin) if !is_own(origin) => {
-            let text = format!("a page of `{origin}` may not use this server");
-            Err(Fault::Origin.because(text))
-        }
-        _ => Ok(()),
-    }
+    /// Who it is.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Caller, Refusal>;
 }
 
 /// Finds out who asks, for everything that needs a caller.
@@ -167,35 +90,79 @@ pub(crate) async fn identify(
     mut request: Request,
     next: Next,
 ) -> Response<Body> {
-    let bearer = request.headers().get(header::AUTHORIZATION);
-    let bearer = bearer.and_then(|value| value.to_str().ok()).and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-    });
-    let credentials = Credentials { bearer: bearer.as_deref() };
-    let Some(caller) = api.access.authenticate(credentials).await else {
-        let text = match bearer {
-            Some(_) => "nobody is known by this token",
-            None => "the request does not say who sends it",
-        };
-        let hint = "send `Authorization: Bearer TOKEN`; without configured authentication the \
-                    token is in .flexcore/token";
-        return Fault::Unauthenticated.because(text).hint(hint).into_response();
+    let token = match token(request.headers()) {
+        Ok(token) => token.map(str::to_owned),
+        Err(problem) => return problem.into_response(),
     };
+    let certificate = request.extensions().get::<PeerCertificate>().cloned();
+    let credentials = Credentials {
+        token: token.as_deref(),
+        certificate: certificate.as_ref().map(|certificate| &*certificate.0),
+    };
+    let caller = match api.access.authenticate(credentials).await {
+        Ok(caller) => caller,
+        Err(refusal) => return problem(refusal).into_response(),
+    };
+    let Caller { actor, tenant, permissions } = caller;
     let trace = request.extensions().get::<TraceContext>().copied();
     let named = request.extensions().get().and_then(RequestId::named);
-    let context = RequestContext {
-        tenant: caller.tenant,
-        actor: caller.actor,
-        // What follows from the request is found by its trace, unless the caller knows better.
-        correlation: correlation(request.headers())
-            .or(named)
-            .or_else(|| trace.map(|trace| trace.trace().as_uuid())),
-        permissions: caller.permissions,
-        trace,
-    };
+    let mut context = RequestContext::new(tenant, actor, permissions);
+    // What follows from the request is found by its trace, unless the caller knows better.
+    context.correlation = correlation(request.headers())
+        .or(named)
+        .or_else(|| trace.map(|trace| trace.trace().as_uuid()));
+    context.trace = trace;
     request.extensions_mut().insert(context);
     next.run(request).await
+}
+
+/// The one token or key of a request. Two that differ could be understood differently by whatever
+/// stands before this server.
+fn token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let wrong = |text: &str| {
+        Fault::Credentials.because(text).hint("send one `Authorization: Bearer TOKEN`")
+    };
+    let mut found = None;
+    for name in [header::AUTHORIZATION, API_KEY] {
+        for value in headers.get_all(&name) {
+            let text = value.to_str().map_err(|_| wrong("the credentials are no text"))?;
+            let token = if name == API_KEY { Some(text) } else { bearer(text) };
+            let token = token.map(str::trim).filter(|token| !token.is_empty());
+            let token = token.ok_or_else(|| wrong("the credentials are no bearer token"))?;
+            if found.is_some_and(|other| other != token) {
+                return Err(wrong("the request brings more than one token"));
+            }
+            found = Some(token);
+        }
+    }
+    Ok(found)
+}
+
+fn bearer(text: &str) -> Option<&str> {
+    let (scheme, token) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
+fn problem(refusal: Refusal) -> Problem {
+    const HINT: &str = "send `Authorization: Bearer KEY`; `flexcore key create` makes one, and without \
+                        configured authentication the token is in .flexcore/token";
+    match refusal {
+        Refusal::Missing => {
+            Fault::Unauthenticated.because("the request does not say who sends it").hint(HINT)
+        }
+        Refusal::Unknown => {
+            Fault::Unauthenticated.because("nobody is known by this token").hint(HINT)
+        }
+        Refusal::Expired => Fault::Expired.because("the token has expired").hint("get a new one"),
+        Refusal::Revoked => {
+            Fault::Revoked.because("the key was revoked").hint("ask whoever gave it to you")
+        }
+        Refusal::NotForUs(text) => Fault::NotForUs.because(text),
+        Refusal::Unusable(text) => Fault::Unusable.because(text),
+        Refusal::Unavailable => {
+            Fault::KeysAway.because("who sends the request cannot be found out now")
+        }
+    }
 }
 
 /// What the caller says that the request is part of.
@@ -207,38 +174,40 @@ fn correlation(headers: &HeaderMap) -> Option<uuid::Uuid> {
 mod tests {
     use super::*;
 
-    fn hosts() -> Hosts {
-        Hosts::new(([127, 0, 0, 1], 8080).into(), ["Flexcore.Example".to_owned()])
+    fn read(pairs: &[(&'static str, &str)]) -> Result<Option<String>, String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        let found = token(&headers).map_err(|problem| problem.body.code);
+        found.map(|token| token.map(str::to_owned))
     }
 
     #[test]
-    fn a_server_is_reached_by_its_own_names_only() {
-        let hosts = hosts();
-        for own in ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "::1"] {
-            assert!(hosts.contain(own), "{own}");
+    fn a_token_comes_by_either_header() {
+        assert_eq!(read(&[]), Ok(None));
+        for pair in
+            [("authorization", "Bearer x"), ("authorization", "bearer  x "), ("x-api-key", "x")]
+        {
+            assert_eq!(read(&[pair]), Ok(Some("x".to_owned())), "{pair:?}");
         }
-        assert!(hosts.contain("flexcore.example:443"));
-        for other in ["", "evil.example", "localhost.evil.example:8080", "127.0.0.1.nip.io"] {
-            assert!(!hosts.contain(other), "{other}");
-        }
+        let both = [("authorization", "Bearer x"), ("x-api-key", "x")];
+        assert_eq!(read(&both), Ok(Some("x".to_owned())));
     }
 
     #[test]
-    fn a_page_of_another_origin_is_refused() {
-        let check = |origin: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, "localhost:8080".parse().unwrap());
-            if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, origin.parse().unwrap());
-            }
-            let origins = ["https://console.example".to_owned()];
-            check_names(&hosts(), &origins, &Uri::from_static("/live"), &headers)
-        };
-        assert_eq!(check(None), Ok(()));
-        assert_eq!(check(Some("http://localhost:8080")), Ok(()));
-        assert_eq!(check(Some("https://console.example")), Ok(()));
-        for foreign in ["http://evil.example", "null", "http://localhost:9999", "localhost:8080"] {
-            assert!(check(Some(foreign)).is_err(), "{foreign}");
+    fn what_could_be_understood_in_two_ways_is_refused() {
+        for wrong in [
+            &[("authorization", "Bearer x"), ("x-api-key", "y")][..],
+            &[("authorization", "Bearer x"), ("authorization", "Bearer y")],
+            &[("authorization", "Basic eA==")],
+            &[("authorization", "Bearer")],
+            &[("authorization", "Bearer ")],
+            &[("authorization", "x")],
+            &[("x-api-key", "")],
+            &[("authorization", "Bearer \u{e4}")],
+        ] {
+            assert_eq!(read(wrong), Err("FC0720".to_owned()), "{wrong:?}");
         }
     }
 }

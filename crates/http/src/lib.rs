@@ -43,7 +43,7 @@ mod server;
 mod state;
 mod tls;
 
-pub use access::{Authenticate, Caller, Credentials, Hosts, LocalToken};
+pub use access::{Authenticate, Caller, Credentials, Hosts, LocalToken, Refusal};
 pub use axum::Router;
 pub use health::{Check, Health, HealthChecks};
 pub use observe::{MetricsPage, Observation};

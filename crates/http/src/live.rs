@@ -172,7 +172,7 @@ fn may(
     request: &'static str,
     permission: &'static str,
 ) -> Result<(), Problem> {
-    if context.permissions.allow(permission) {
+    if context.may(permission) {
         return Ok(());
     }
     let actor = context.actor.to_string();

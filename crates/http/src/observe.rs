@@ -165,7 +165,7 @@ pub(crate) async fn metrics(
     State(api): State<Arc<Api>>,
     Extension(context): Extension<RequestContext>,
 ) -> Result<Response<Body>, Problem> {
-    if !context.permissions.allow(PERMISSION) {
+    if !context.may(PERMISSION) {
         return Err(Problem::from(UseCaseError::Forbidden {
             actor: context.actor.to_string(),
             request: "read metrics",
@@ -185,6 +185,10 @@ mod tests {
     impl Ids for One {
         fn next(&self) -> uuid::Uuid {
             uuid::Uuid::from_u128(7)
+        }
+
+        fn secret(&self) -> Result<[u8; 32], flexcore_ports::NoRandomness> {
+            Ok([7; 32])
         }
     }
 

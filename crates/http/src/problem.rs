@@ -25,6 +25,18 @@ pub(crate) struct Problem {
 pub(crate) enum Fault {
     /// Nobody knows who asks.
     Unauthenticated,
+    /// What says who asks cannot be read.
+    Credentials,
+    /// Who asks was known once.
+    Expired,
+    /// Who asks is not to be known any more.
+    Revoked,
+    /// Who asks is known elsewhere.
+    NotForUs,
+    /// Who asks is known, but not well enough.
+    Unusable,
+    /// Who asks cannot be found out now.
+    KeysAway,
     /// A name under which this server is not to be reached.
     Host,
     /// A page of another origin sent it.
@@ -63,6 +75,12 @@ impl Fault {
     const fn code(self) -> (&'static str, StatusCode) {
         match self {
             Self::Unauthenticated => ("FC0701", StatusCode::UNAUTHORIZED),
+            Self::Credentials => ("FC0720", StatusCode::UNAUTHORIZED),
+            Self::Expired => ("FC0721", StatusCode::UNAUTHORIZED),
+            Self::Revoked => ("FC0722", StatusCode::UNAUTHORIZED),
+            Self::NotForUs => ("FC0723", StatusCode::UNAUTHORIZED),
+            Self::Unusable => ("FC0727", StatusCode::FORBIDDEN),
+            Self::KeysAway => ("FC0726", StatusCode::SERVICE_UNAVAILABLE),
             Self::Host => ("FC0702", StatusCode::MISDIRECTED_REQUEST),
             Self::Origin => ("FC0703", StatusCode::FORBIDDEN),
             Self::MediaType => ("FC0704", StatusCode::UNSUPPORTED_MEDIA_TYPE),
@@ -108,7 +126,7 @@ impl Problem {
             "FC0201" => StatusCode::NOT_FOUND,
             "FC0203" | "FC0209" | "FC0210" => StatusCode::CONFLICT,
             "FC0208" => StatusCode::PRECONDITION_FAILED,
-            "FC0205" => StatusCode::FORBIDDEN,
+            "FC0205" | "FC0724" => StatusCode::FORBIDDEN,
             "FC0204" | "FC0301" => StatusCode::SERVICE_UNAVAILABLE,
             "FC0302" | "FC0303" => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,

@@ -33,7 +33,7 @@ mod views_rebuild;
 pub use append_limits::{check_append, check_event};
 pub use artifacts::Artifacts;
 pub use checkpoint_sink::CheckpointSink;
-pub use clock::{Clock, Ids};
+pub use clock::{Clock, Ids, NoRandomness};
 pub use coordinator::{
     AttemptDeadline, Coordinator, CoordinatorError, Lease, LeaseAnswer, LeaseHolder, lease_margin,
 };

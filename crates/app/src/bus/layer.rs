@@ -13,7 +13,7 @@ use tower::Service;
 use tracing::Instrument;
 
 use super::{CommandMessage, HandleCommand, HandleQuery, Message, QueryMessage, RequestObserver};
-use crate::{Services, UseCaseError};
+use crate::{Services, UseCaseError, access::AuditTicket};
 
 pub(super) type Answer<R> = Pin<Box<dyn Future<Output = Result<R, UseCaseError>> + Send>>;
 
@@ -142,9 +142,55 @@ where
     }
 }
 
-/// Refuses what the caller may not do.
+/// Notes what became of every command. An append of the command notes that it was accepted; this
+/// layer notes what ended without one.
 #[derive(Clone)]
-pub(super) struct Authorised<S>(pub(super) S);
+pub(super) struct Audited<S> {
+    pub(super) inner: S,
+    pub(super) services: Arc<Services>,
+}
+
+impl<C, S> Service<CommandMessage<C>> for Audited<S>
+where
+    C: Command,
+    S: Service<CommandMessage<C>, Response = C::Reply, Error = UseCaseError>,
+    S::Future: Send + 'static,
+{
+    type Response = C::Reply;
+    type Error = UseCaseError;
+    type Future = Answer<C::Reply>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UseCaseError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut message: CommandMessage<C>) -> Self::Future {
+        let ticket = Arc::new(AuditTicket::new(C::NAME));
+        message.context.audit = Some(Arc::clone(&ticket));
+        let context = message.context.clone();
+        let services = Arc::clone(&self.services);
+        let answer = self.inner.call(message);
+        Box::pin(async move {
+            match answer.await {
+                Ok(reply) => {
+                    services.note_end(&context, &ticket, None).await;
+                    Ok(reply)
+                }
+                Err(error) => {
+                    services.note_end(&context, &ticket, Some(&error)).await;
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+/// Refuses what the caller may not do, and notes that it was tried.
+#[derive(Clone)]
+pub(super) struct Authorised<S> {
+    pub(super) inner: S,
+    pub(super) services: Arc<Services>,
+}
 
 impl<M, S> Service<M> for Authorised<S>
 where
@@ -157,18 +203,18 @@ where
     type Future = Answer<M::Reply>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UseCaseError>> {
-        self.0.poll_ready(cx)
+        self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, message: M) -> Self::Future {
         let context = message.context();
-        if !context.permissions.allow(M::PERMISSION) {
-            let actor = context.actor.to_string();
-            let (request, permission) = (M::NAME, M::PERMISSION);
-            tracing::warn!(tenant = &*context.tenant, actor, request, permission, "refused");
-            let error = UseCaseError::Forbidden { actor, request, permission };
-            return Box::pin(std::future::ready(Err(error)));
+        if !context.may(M::PERMISSION) {
+            let services = Arc::clone(&self.services);
+            let context = context.clone();
+            return Box::pin(async move {
+                Err(services.forbidden(&context, M::NAME, M::PERMISSION).await)
+            });
         }
-        Box::pin(self.0.call(message))
+        Box::pin(self.inner.call(message))
     }
 }

@@ -48,7 +48,7 @@ impl HandleCommand<ExecutePipeline> for Services {
         // Before anybody can see it: an execution that is seen without an owner is gone on with.
         self.expect_to_drive(id).await?;
         let accepting = self.acceptance(context, id);
-        match self.ports.store.append(append).instrument(accepting).await {
+        match self.append(context, append).instrument(accepting).await {
             Ok(appended) => Ok(accepted(&order, false, appended.last_position)),
             // Another process was quicker with the same key.
             Err(AppendError::Conflict { .. }) => Ok(accepted(&order, true, 0)),

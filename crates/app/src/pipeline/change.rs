@@ -48,7 +48,7 @@ impl Services {
             if events.contains(&PipelineEvent::Archived) {
                 append = append.and(self.release_of(context, &pipeline, now).await?);
             }
-            match self.ports.store.append(append).await {
+            match self.append(context, append).await {
                 Ok(appended) => {
                     let pipeline = evolved(pipeline, version, &events).map_err(|source| {
                         UseCaseError::IllegalHistory { stream: stream.clone(), source }

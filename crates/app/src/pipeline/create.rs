@@ -48,7 +48,7 @@ impl HandleCommand<CreatePipeline> for Services {
                 self.envelopes(context, &created),
             ),
         );
-        match self.ports.store.append(append).await {
+        match self.append(context, append).await {
             Ok(appended) => Ok(PipelineSaved {
                 id: id.to_string(),
                 version: 1,

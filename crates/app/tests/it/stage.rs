@@ -24,8 +24,8 @@ use flexcore_eventsourcing::{
 use flexcore_pipeline_file::{load_pipeline, load_project};
 use flexcore_ports::{
     AppendError, Appended, AttemptDeadline, Clock, Coordinator, CoordinatorError, EventStore, Ids,
-    Lease, LeaseAnswer, LeaseHolder, LogHead, LogVerifier, ReadFilter, Secrets, Snapshots,
-    StoreError,
+    Lease, LeaseAnswer, LeaseHolder, LogHead, LogVerifier, NoRandomness, ReadFilter, Secrets,
+    Snapshots, StoreError,
     attempt::{
         AttemptContext, AttemptEnd, AttemptError, AttemptObserver, AttemptOutcome, CommandProgram,
         CommandRunner, CommandSettings, Progress, SyncRunner, SyncSettings,
@@ -58,6 +58,10 @@ impl Ids for StageIds {
     fn next(&self) -> Uuid {
         let number = u128::from(self.0.fetch_add(1, Ordering::Relaxed));
         Uuid::from_u128((0x7000_u128 << 64) | (0x8000_u128 << 48) | (number + 1))
+    }
+
+    fn secret(&self) -> Result<[u8; 32], NoRandomness> {
+        Ok([u8::try_from(self.0.fetch_add(1, Ordering::Relaxed) % 251).unwrap(); 32])
     }
 }
 

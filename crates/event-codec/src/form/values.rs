@@ -3,7 +3,8 @@
 use std::{fmt, marker::PhantomData, str::FromStr, time::Duration};
 
 use flexcore_domain::{
-    EnvironmentName, ExecutionId, JsonText, PipelineId, PipelineName, PluginCallId, StepId,
+    ApiKeyId, EnvironmentName, ExecutionId, JsonText, Permission, PipelineId, PipelineName,
+    PluginCallId, RoleName, StepId,
 };
 use flexcore_eventsourcing::{Epoch, Hash, Timestamp};
 use serde::{
@@ -46,6 +47,7 @@ macro_rules! text_form {
     )+};
 }
 text_form!(StepId, PipelineId, ExecutionId, PluginCallId, PipelineName, EnvironmentName);
+text_form!(ApiKeyId, RoleName, Permission);
 
 /// Parses a text where it lies, without a copy.
 struct Text<T>(PhantomData<T>);

@@ -9,8 +9,12 @@ use std::{
 };
 
 use flexcore_domain::{
-    data_stream::DataStreamEvent, execution::ExecutionEvent, pipeline::PipelineEvent,
-    pipeline_name::NameEvent, plugin::PluginEvent,
+    access::{api_key::ApiKeyEvent, audit::AuditEvent, index::AccessIndexEvent, role::RoleEvent},
+    data_stream::DataStreamEvent,
+    execution::ExecutionEvent,
+    pipeline::PipelineEvent,
+    pipeline_name::NameEvent,
+    plugin::PluginEvent,
 };
 use flexcore_event_codec::{DecodeError, Encoded, StoredEvent};
 
@@ -74,6 +78,14 @@ fn plugins_are_stored_as_the_golden_files_say() {
 }
 
 #[test]
+fn keys_roles_and_the_trail_are_stored_as_the_golden_files_say() {
+    check(&samples::access::api_key());
+    check(&samples::access::role());
+    check(&samples::access::index());
+    check(&samples::access::audit());
+}
+
+#[test]
 fn a_type_name_belongs_to_one_aggregate() {
     let all = [
         PipelineEvent::TYPES,
@@ -81,6 +93,10 @@ fn a_type_name_belongs_to_one_aggregate() {
         ExecutionEvent::TYPES,
         DataStreamEvent::TYPES,
         PluginEvent::TYPES,
+        ApiKeyEvent::TYPES,
+        RoleEvent::TYPES,
+        AccessIndexEvent::TYPES,
+        AuditEvent::TYPES,
     ]
     .concat();
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
@@ -95,6 +111,14 @@ fn decodes(type_name: &str, version: u16, payload: &[u8]) -> Result<(), DecodeEr
         DataStreamEvent::decode(type_name, version, payload).map(drop)
     } else if PluginEvent::TYPES.contains(&type_name) {
         PluginEvent::decode(type_name, version, payload).map(drop)
+    } else if ApiKeyEvent::TYPES.contains(&type_name) {
+        ApiKeyEvent::decode(type_name, version, payload).map(drop)
+    } else if RoleEvent::TYPES.contains(&type_name) {
+        RoleEvent::decode(type_name, version, payload).map(drop)
+    } else if AccessIndexEvent::TYPES.contains(&type_name) {
+        AccessIndexEvent::decode(type_name, version, payload).map(drop)
+    } else if AuditEvent::TYPES.contains(&type_name) {
+        AuditEvent::decode(type_name, version, payload).map(drop)
     } else {
         ExecutionEvent::decode(type_name, version, payload).map(drop)
     }

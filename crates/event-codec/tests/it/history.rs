@@ -13,8 +13,8 @@ use std::{
 };
 
 use flexcore_domain::{
-    DataStream, Execution, ExecutionStatus, NameReservation, Pipeline, PipelineStatus, Plugin,
-    PluginStatus, StepProgress, StepState, StoredOutput,
+    AccessIndex, ApiKey, AuditTrail, DataStream, Execution, ExecutionStatus, NameReservation,
+    Pipeline, PipelineStatus, Plugin, PluginStatus, Role, StepProgress, StepState, StoredOutput,
     data_stream::{Bookmark, LastSync},
     execution::StepCounts,
     plugin::PluginCalls,
@@ -78,6 +78,10 @@ fn all() -> Vec<PathBuf> {
 fn fold_any(file: &Path) -> Box<dyn Debug> {
     let stem = file.file_stem().unwrap().to_str().unwrap();
     match stem {
+        "api-key" => Box::new(folded::<ApiKey>(file)),
+        "role" => Box::new(folded::<Role>(file)),
+        "access" => Box::new(folded::<AccessIndex>(file)),
+        "audit" => Box::new(folded::<AuditTrail>(file)),
         _ if stem.starts_with("data-stream") => Box::new(folded::<DataStream>(file)),
         _ if stem.starts_with("execution") => Box::new(folded::<Execution>(file)),
         _ if stem.starts_with("pipeline-name") => Box::new(folded::<NameReservation>(file)),
@@ -111,6 +115,10 @@ fn newest() -> BTreeMap<&'static str, u16> {
         of(&samples::execution()),
         of(&samples::data_stream()),
         of(&samples::plugins::plugin()),
+        of(&samples::access::api_key()),
+        of(&samples::access::role()),
+        of(&samples::access::index()),
+        of(&samples::access::audit()),
     ];
     samples.concat().into_iter().collect()
 }
@@ -210,4 +218,25 @@ fn a_name_with_a_long_life_belongs_to_its_last_holder() {
 fn an_execution_that_went_well_is_completed() {
     let execution = folded::<Execution>(Path::new("v1/execution-completed.jsonl"));
     assert_eq!(execution.status, ExecutionStatus::Completed);
+}
+
+#[test]
+fn a_key_that_was_revoked_stays_so() {
+    let key = folded::<ApiKey>(Path::new("v1/api-key.jsonl"));
+    assert_eq!(key, ApiKey { grant: samples::access::grant(), is_revoked: true });
+}
+
+#[test]
+fn a_role_that_was_removed_gives_nothing() {
+    let role = folded::<Role>(Path::new("v1/role.jsonl"));
+    assert_eq!(role, Role { definition: None });
+}
+
+#[test]
+fn keys_and_roles_stay_listed() {
+    let index = folded::<AccessIndex>(Path::new("v1/access.jsonl"));
+    let roles = ["loader".parse().unwrap()].into();
+    assert_eq!(index, AccessIndex { keys: [samples::access::KEY].into(), roles });
+    let trail = folded::<AuditTrail>(Path::new("v1/audit.jsonl"));
+    assert_eq!(trail, AuditTrail { records: 3 });
 }

@@ -71,6 +71,25 @@ proptest! {
     }
 
     #[test]
+    fn any_event_of_access_comes_back(
+        key in strategies::access::api_key(),
+        role in strategies::access::role(),
+        index in strategies::access::index(),
+        audit in strategies::access::audit(),
+        place: Index,
+        byte: u8,
+    ) {
+        comes_back(&key)?;
+        comes_back(&role)?;
+        comes_back(&index)?;
+        comes_back(&audit)?;
+        survives_damage(&key, place, byte);
+        survives_damage(&role, place, byte);
+        survives_damage(&index, place, byte);
+        survives_damage(&audit, place, byte);
+    }
+
+    #[test]
     fn no_damage_panics(
         plugin in strategies::plugin(),
         pipeline in strategies::pipeline(),

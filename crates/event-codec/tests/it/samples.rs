@@ -1,6 +1,7 @@
 //! One fixed event of each type, and more where a form has cases. The samples of a stored version
 //! never change, no more than its golden files do.
 
+pub(crate) mod access;
 pub(crate) mod plugins;
 
 use std::time::Duration;

@@ -4,9 +4,10 @@
 use std::{collections::BTreeMap, fmt::Debug, fs, path::Path};
 
 use flexcore_domain::{
-    DataStream, ErrorClass, Execution, ExecutionId, ExecutionOrder, ExecutionStatus, FailureReason,
-    JsonText, NameReservation, Pipeline, PipelineId, PipelineStatus, Plugin, PluginStatus,
-    SkipCause, StepCounts, StepError, StepProgress, StepState, StoredOutput,
+    AccessIndex, ApiKey, AuditTrail, DataStream, ErrorClass, Execution, ExecutionId,
+    ExecutionOrder, ExecutionStatus, FailureReason, JsonText, NameReservation, Pipeline,
+    PipelineId, PipelineStatus, Plugin, PluginStatus, SkipCause, StepCounts, StepError,
+    StepProgress, StepState, StoredOutput,
     data_stream::{Bookmark, DataStreamEvent, LastSync, SyncPlugins},
     execution::ExecutionEvent,
     pipeline::PipelineEvent,
@@ -19,7 +20,9 @@ use proptest::prelude::*;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::samples::{EXECUTION, PIPELINE, at, order, plugins, small_definition, state, step_id};
+use crate::samples::{
+    EXECUTION, PIPELINE, access, at, order, plugins, small_definition, state, step_id,
+};
 
 fn check<A: StoredState + Debug + PartialEq>(state: &A) {
     let name = format!("golden/state/{}.v{}.json", A::CATEGORY, A::STATE_VERSION);
@@ -83,6 +86,11 @@ fn states_are_stored_as_the_golden_files_say() {
         running: [plugins::CALL].into(),
         calls: PluginCalls { started: 9, completed: 7, failed: 1, denied: 12 },
     });
+    check(&ApiKey { grant: access::grant(), is_revoked: false });
+    check(&Role { definition: Some(access::definition()) });
+    let roles = ["loader".parse().unwrap()].into();
+    check(&AccessIndex { keys: [access::KEY].into(), roles });
+    check(&AuditTrail { records: 3 });
     check(&DataStream {
         bookmark: Some(Bookmark {
             state: state(),

@@ -1,5 +1,7 @@
 //! Any event at all, for properties.
 
+pub(crate) mod access;
+
 use std::{fmt::Debug, str::FromStr, time::Duration};
 
 use flexcore_domain::{

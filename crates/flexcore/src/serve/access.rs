@@ -9,28 +9,37 @@ use std::{
     sync::Arc,
 };
 
+use flexcore_app::Services;
 use flexcore_cli::{HostError, HostErrorKind};
 use flexcore_http::{Authenticate, LocalToken};
 
-use crate::{checkpoints, host::failed};
+use crate::{callers::Callers, checkpoints, host::failed, settings::auth::AuthSettings};
 
 /// Without configured authentication whoever reaches the server and reads one file may do
 /// everything, so only this machine may reach it.
-pub(super) fn may_listen(address: SocketAddr) -> Result<(), HostError> {
-    if address.ip().is_loopback() {
+pub(super) fn may_listen(address: SocketAddr, auth: &AuthSettings) -> Result<(), HostError> {
+    if address.ip().is_loopback() || auth.is_configured() {
         return Ok(());
     }
     Err(HostError {
         kind: HostErrorKind::Refused,
         code: "FC0711",
         message: format!("{address} can be reached by others, and no authentication is configured"),
-        hint: Some("listen at 127.0.0.1, and put a proxy that authenticates in front".to_owned()),
+        hint: Some(
+            "say in the settings how callers are known (docs/security.md), or listen at 127.0.0.1"
+                .to_owned(),
+        ),
     })
 }
 
 /// What knows the callers.
-pub(super) fn of_callers(token_file: &Path) -> Result<Arc<dyn Authenticate>, HostError> {
-    Ok(Arc::new(LocalToken::new(&token(token_file)?)))
+pub(super) fn of_callers(
+    services: &Arc<Services>,
+    auth: &AuthSettings,
+    token_file: &Path,
+) -> Result<Arc<dyn Authenticate>, HostError> {
+    let local = LocalToken::new(&token(token_file)?);
+    Ok(Arc::new(Callers::new(services, auth, local)?))
 }
 
 /// The token that requests carry, in a file that only the operator can read; made at the first

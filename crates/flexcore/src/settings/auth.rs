@@ -7,18 +7,28 @@ use serde::{Deserialize, Serialize};
 use super::units;
 
 /// How callers show who they are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AuthSettings {
-    /// Whether API keys count.
-    pub(crate) api_keys: bool,
+    /// Whether API keys count; they do unless it says no. That they do must be said before others
+    /// than this machine may reach the server.
+    pub(crate) api_keys: Option<bool>,
     /// Tokens of an identity provider; without a key to check them by none is believed.
     pub(crate) jwt: JwtSettings,
 }
 
-impl Default for AuthSettings {
-    fn default() -> Self {
-        Self { api_keys: true, jwt: JwtSettings::default() }
+impl AuthSettings {
+    /// Whether the operator said how callers are known. Then others may reach the server, and the
+    /// token of the state folder counts no more.
+    pub(crate) fn is_configured(&self) -> bool {
+        self.api_keys == Some(true) || self.jwt.is_configured()
+    }
+}
+
+impl JwtSettings {
+    /// Whether anything of it was set.
+    pub(crate) fn is_configured(&self) -> bool {
+        *self != Self::default()
     }
 }
 
@@ -43,8 +53,8 @@ pub(crate) struct JwtSettings {
     /// By how much the clocks of provider and server may differ.
     #[serde(with = "units::duration")]
     pub(crate) leeway: Duration,
-    /// The claim that names the tenant.
-    pub(crate) tenant_claim: String,
+    /// The claim that names the tenant; without it everybody belongs to the operator's.
+    pub(crate) tenant_claim: Option<String>,
     /// The claim that names the roles.
     pub(crate) roles_claim: String,
 }
@@ -60,7 +70,7 @@ impl Default for JwtSettings {
             secret_file: None,
             public_key_file: None,
             leeway: Duration::from_secs(30),
-            tenant_claim: "tenant".to_owned(),
+            tenant_claim: None,
             roles_claim: "roles".to_owned(),
         }
     }

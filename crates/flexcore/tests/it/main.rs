@@ -6,6 +6,7 @@
 
 #![expect(clippy::panic, reason = "helpers of tests fail by panicking")]
 
+mod access;
 mod bad_disks;
 mod bad_files;
 mod bad_stores;

@@ -61,6 +61,11 @@ impl Served {
         Self { process: Some(process), address, token }
     }
 
+    /// The same server, asked by somebody else.
+    pub(crate) fn known_by(&self, token: &str) -> Self {
+        Self { process: None, address: self.address, token: token.to_owned() }
+    }
+
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("the server accepts");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -200,9 +205,15 @@ fn only_who_may_is_answered() {
     let address = server.address;
     let plain = format!("GET /api/v1/flexcore/pipelines HTTP/1.1\r\nHost: {address}\r\n");
     assert_eq!(server.send(&plain, "").code(), "FC0701");
-    for wrong in ["Bearer", "Bearer x", &format!("Basic {}", server.token), "Bearer \u{1f511}"] {
+    for (wrong, code) in [
+        ("Bearer", "FC0720"),
+        ("Bearer x", "FC0701"),
+        ("Bearer a.b.c", "FC0701"),
+        (&format!("Basic {}", server.token), "FC0720"),
+        ("Bearer \u{1f511}", "FC0720"),
+    ] {
         let answer = server.send(&format!("{plain}Authorization: {wrong}\r\n"), "");
-        assert_eq!(answer.code(), "FC0701", "{wrong}");
+        assert_eq!(answer.code(), code, "{wrong}");
         assert!(answer.head.contains("www-authenticate: bearer"));
         assert!(!answer.body.contains(&server.token));
     }

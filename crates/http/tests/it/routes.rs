@@ -131,6 +131,10 @@ async fn nobody_may_do_what_was_not_allowed() {
     let document = openapi();
     let execution = stage.fill().await;
     for route in described(&document) {
+        // Who a caller is may be asked by everybody who is known.
+        if route.operation["operationId"] == "WhoAmI" {
+            continue;
+        }
         let target = format!("{}?{}", route.filled(&execution), route.query(&document));
         let answer = route.ask(&stage, &target, Some(NOBODY), route.body(&document).as_ref()).await;
         let told = String::from_utf8_lossy(&answer.body).into_owned();
@@ -189,7 +193,8 @@ async fn another_tenant_finds_nothing() {
     let execution = stage.fill().await;
     for route in described(&document) {
         let target = format!("{}?{}", route.filled(&execution), route.query(&document));
-        let answer = route.ask(&stage, &target, Some(NEIGHBOUR), route.body(&document).as_ref()).await;
+        let answer =
+            route.ask(&stage, &target, Some(NEIGHBOUR), route.body(&document).as_ref()).await;
         let told = String::from_utf8_lossy(&answer.body).into_owned();
         assert!(answer.status < 500, "{route:?}\n{told}");
         assert!(!told.contains(&format!("\"id\":\"{execution}\"")), "{route:?}\n{told}");

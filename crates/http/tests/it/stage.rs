@@ -19,9 +19,11 @@ use flexcore_domain::{ExecutionId, StepId};
 use flexcore_eventsourcing::{Append, EventContext, EventData, EventId, Timestamp};
 use flexcore_http::{
     Api, Authenticate, Caller, Check, Credentials, Health, HealthChecks, Hosts, MetricsPage,
-    Observation, RequestOptions, Server, ServerOptions, router,
+    Observation, Refusal, RequestOptions, Server, ServerOptions, router,
 };
-use flexcore_ports::{AttemptLog, Clock, EventStore as _, Ids, Secrets, TraceSampler};
+use flexcore_ports::{
+    AttemptLog, Clock, EventStore as _, Ids, NoRandomness, Secrets, TraceSampler,
+};
 use flexcore_secrets::{EnvSecrets, ProvidedSecrets, SecretMask};
 use flexcore_store_sqlite::{OpenMode, SqliteStore};
 use hyper::service::Service as _;
@@ -54,6 +56,10 @@ impl Ids for RandomIds {
         #[expect(clippy::disallowed_methods, reason = "ids of a test need not be the same again")]
         Uuid::now_v7()
     }
+
+    fn secret(&self) -> Result<[u8; 32], NoRandomness> {
+        Ok([7; 32])
+    }
 }
 
 /// Three callers: one who may do everything, one who may do nothing, and one of another tenant.
@@ -61,14 +67,14 @@ struct Callers;
 
 #[async_trait]
 impl Authenticate for Callers {
-    async fn authenticate(&self, credentials: Credentials<'_>) -> Option<Caller> {
-        let (actor, tenant, permissions) = match credentials.bearer? {
+    async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Caller, Refusal> {
+        let (actor, tenant, permissions) = match credentials.token.ok_or(Refusal::Missing)? {
             OPERATOR => ("operator", "default", Permissions::All),
             NOBODY => ("nobody", "default", Permissions::Only(Arc::new(BTreeSet::new()))),
             NEIGHBOUR => ("neighbour", "next-door", Permissions::All),
-            _ => return None,
+            _ => return Err(Refusal::Unknown),
         };
-        Some(Caller { actor: actor.into(), tenant: tenant.into(), permissions })
+        Ok(Caller { actor: actor.into(), tenant: tenant.into(), permissions })
     }
 }
 

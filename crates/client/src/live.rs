@@ -72,11 +72,20 @@ impl Watch {
 pub struct EventStream {
     client: Client,
     watch: Watch,
-    /// The position of the last event that came.
+    /// The position of the last event that was handed out, or after which the server said that
+    /// there is nothing of what is watched.
     last: Option<u64>,
     open: Option<Open>,
-    ready: VecDeque<EventView>,
+    ready: VecDeque<Heard>,
     fruitless: u32,
+}
+
+/// What a stream said.
+#[derive(Debug)]
+enum Heard {
+    Event(Box<EventView>),
+    /// It came so far, and had nothing to say.
+    Place(u64),
 }
 
 #[derive(Debug)]
@@ -120,9 +129,16 @@ impl EventStream {
     /// broke and could not be begun anew for some time.
     pub async fn next(&mut self) -> Result<Option<EventView>, ClientError> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                self.last = Some(event.position);
-                return Ok(Some(event));
+            match self.ready.pop_front() {
+                Some(Heard::Event(event)) => {
+                    self.last = Some(event.position);
+                    return Ok(Some(*event));
+                }
+                Some(Heard::Place(position)) => {
+                    self.last = self.last.max(Some(position));
+                    continue;
+                }
+                None => {}
             }
             self.connect().await?;
             match self.read().await {
@@ -152,14 +168,24 @@ impl EventStream {
         let messages =
             messages.map_err(|_| self.client.not_ours(200, "a line of the stream does not end"))?;
         for message in messages {
-            // What is no event of the log is about the stream, which tells by its end what it means.
-            if message.id.is_none() {
-                continue;
-            }
-            let event: EventView = serde_json::from_str(&message.data)
-                .map_err(|error| self.client.not_ours(200, &error.to_string()))?;
-            if self.last.is_none_or(|last| event.position > last) {
-                self.ready.push_back(event);
+            // What has no place in the log is about the stream, which tells by its end what it
+            // means.
+            let Some(id) = message.id else { continue };
+            let wrong = |error: String| self.client.not_ours(200, &error);
+            let heard = match message.data {
+                Some(data) => {
+                    let event: EventView =
+                        serde_json::from_str(&data).map_err(|error| wrong(error.to_string()))?;
+                    Heard::Event(Box::new(event))
+                }
+                None => match id.parse() {
+                    Ok(position) => Heard::Place(position),
+                    Err(_) => continue,
+                },
+            };
+            // A stream that was begun anew may repeat itself.
+            if !matches!(&heard, Heard::Event(event) if self.last >= Some(event.position)) {
+                self.ready.push_back(heard);
             }
         }
         Ok(())

@@ -11,8 +11,8 @@ pub(crate) struct Message {
     pub(crate) id: Option<String>,
     /// What kind it is.
     pub(crate) event: Option<String>,
-    /// What it says.
-    pub(crate) data: String,
+    /// What it says; one without is a sign of life that tells how far the stream came.
+    pub(crate) data: Option<String>,
 }
 
 /// A stream that is longer in one line than any of ours.
@@ -25,7 +25,6 @@ pub(crate) struct Parser {
     line: Vec<u8>,
     after_return: bool,
     message: Message,
-    has_data: bool,
 }
 
 impl Parser {
@@ -49,18 +48,19 @@ impl Parser {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {
             let message = std::mem::take(&mut self.message);
-            return std::mem::take(&mut self.has_data).then_some(message);
+            return (message.data.is_some() || message.id.is_some()).then_some(message);
         }
         let line = String::from_utf8_lossy(&line);
         let (field, value) = line.split_once(':').unwrap_or((&line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
-            "data" => {
-                if std::mem::replace(&mut self.has_data, true) {
-                    self.message.data.push('\n');
+            "data" => match &mut self.message.data {
+                Some(data) => {
+                    data.push('\n');
+                    data.push_str(value);
                 }
-                self.message.data.push_str(value);
-            }
+                none => *none = Some(value.to_owned()),
+            },
             "event" => self.message.event = Some(value.to_owned()),
             "id" if !value.contains('\0') => self.message.id = Some(value.to_owned()),
             // Comments, `retry`, and what is not known.
@@ -78,16 +78,17 @@ mod tests {
 
     const STREAM: &str = ": hello\n\nid: 7\nevent: A\ndata: {\"x\":1}\n\ndata:one\r\ndata: two\r\n\r\nid: 9\nretry: 5\n\nevent: only\n\ndata\n\n";
 
-    fn message(id: Option<&str>, event: Option<&str>, data: &str) -> Message {
+    fn message(id: Option<&str>, event: Option<&str>, data: Option<&str>) -> Message {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        Message { id: owned(id), event: owned(event), data: data.to_owned() }
+        Message { id: owned(id), event: owned(event), data: owned(data) }
     }
 
     fn expected() -> Vec<Message> {
         vec![
-            message(Some("7"), Some("A"), "{\"x\":1}"),
-            message(None, None, "one\ntwo"),
-            message(None, None, ""),
+            message(Some("7"), Some("A"), Some("{\"x\":1}")),
+            message(None, None, Some("one\ntwo")),
+            message(Some("9"), None, None),
+            message(None, None, Some("")),
         ]
     }
 

@@ -116,6 +116,20 @@ fn the_stack_holds_together() {
     environment.flexcore(&["config", "show"]).ends_with(0);
 }
 
+#[test]
+fn prometheus_takes_the_settings_of_the_stack() {
+    let project = Project::new();
+    let key = project.path("key");
+    project.write("key", "flx_…");
+    let settings = text("compose/prometheus.yml");
+    assert!(settings.contains("/run/secrets/prometheus_key"));
+    let settings = settings.replace("/run/secrets/prometheus_key", &key.display().to_string());
+    project.write("prometheus.yml", settings);
+    project.write("alerts.yml", text("prometheus/alerts.yml"));
+    let settings = project.path("prometheus.yml");
+    finds_nothing("promtool", &["check", "config", &settings.display().to_string()]);
+}
+
 /// The keys of an object, or the items of a list.
 fn names(value: &Value) -> Vec<String> {
     match value {

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use flexcore_testkit::Collector;
+
 use super::Served;
 use crate::{
     postgres::Database,
@@ -29,9 +31,11 @@ fn example() -> PathBuf {
 #[test]
 fn flights_runs_on_a_server_with_postgresql_and_is_watched() {
     let database = Database::new();
-    let here = database.of(Project::new());
+    let mut here = database.of(Project::new());
     copy(&example(), here.root());
     std::fs::create_dir_all(here.path("out")).expect("a folder for results");
+    let collector = Collector::grpc().expect("a collector");
+    here.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint());
     let server = Served::start(&here);
     let mut there = Project::new();
     copy(&example(), there.root());
@@ -46,6 +50,15 @@ fn flights_runs_on_a_server_with_postgresql_and_is_watched() {
     drop(follower.finish());
     let shown = there.json(&["execution", "show", "last"]).completes().value();
     assert_eq!(shown["id"], ran["id"]);
+    // What was asked for from afar is one trace, from the request to the step.
+    wait_until("its trace came", || {
+        let spans = collector.spans();
+        let step = spans.iter().find(|span| span.attributes.values().any(|text| text == "verify"));
+        step.is_some_and(|step| {
+            let of_trace = spans.iter().filter(|span| span.trace == step.trace);
+            of_trace.clone().count() > 2 && of_trace.clone().any(|span| span.parent.is_empty())
+        })
+    });
     server.end();
     here.assert_log_verifies();
 }

@@ -292,10 +292,9 @@ impl Host for BinaryHost {
         let paths = StatePaths::new(&place.state_folder);
         let announced = Arc::new(AtomicBool::new(false));
         let ready = {
-            let (settings, paths) = (loaded.settings.server.clone(), paths.clone());
-            let announced = Arc::clone(&announced);
+            let (paths, announced) = (paths.clone(), Arc::clone(&announced));
             Box::new(move |at: ServeAddress| {
-                serving::announce(&paths, &settings, &at);
+                serving::announce(&paths, &at);
                 announced.store(true, Ordering::Relaxed);
                 ready(at);
             })

@@ -4,12 +4,12 @@ use std::{fs, io, path::Path};
 
 use flexcore_cli::ServeAddress;
 
-use crate::{paths::StatePaths, settings::ServerSettings};
+use crate::paths::StatePaths;
 
 /// Says where a server answers, in a file of its state folder. A file that is left behind does no
 /// harm: it is read only while somebody holds the store.
-pub(crate) fn announce(paths: &StatePaths, settings: &ServerSettings, at: &ServeAddress) {
-    let scheme = if settings.tls.certificate.is_some() { "https" } else { "http" };
+pub(crate) fn announce(paths: &StatePaths, at: &ServeAddress) {
+    let scheme = if at.is_encrypted { "https" } else { "http" };
     let address = at.address;
     let ip = match address.ip() {
         // A server that listens everywhere is reached here too.

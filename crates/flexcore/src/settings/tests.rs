@@ -142,7 +142,7 @@ fn a_wrong_value_is_refused_where_it_was_said() {
     let said = Stage::new("server = 1\n").refused("FC0772");
     insta::assert_snapshot!(said, @"STATE/server.toml:1: `server` is a section, written `[server]`;");
     let said = Stage::new("[server]\nroles = ['api', 'boss']\n").refused("FC0772");
-    insta::assert_snapshot!(said, @"STATE/server.toml:2: `server.roles` cannot be that: unknown variant `boss`, expected `api` or `worker`; docs/configuration.md has every setting with what it takes");
+    insta::assert_snapshot!(said, @"STATE/server.toml:2: `server.roles` cannot be that: unknown variant `boss`, expected one of `api`, `worker`, `projection`, `scheduler`; docs/configuration.md has every setting with what it takes");
     let said = Stage::new("").variable("FLEXCORE_PORT", "70000").refused("FC0772");
     insta::assert_snapshot!(said, @r#"FLEXCORE_PORT: `server.port` cannot be that: invalid type: string "70000", expected u16; docs/configuration.md has every setting with what it takes"#);
     let said = Stage::new("").variable("FLEXCORE_MAX_BODY", "8MB").refused("FC0772");

@@ -217,8 +217,8 @@ async fn views_are_built_anew_while_the_log_grows() {
     let (first, ()) = tokio::join!(first, set_bookmarks(&stage, &life, 1..40));
     assert!(first.unwrap().views.iter().all(|view| view.stopped_at.is_none()));
     // Nothing that came meanwhile is missing, and nothing is there twice.
-    let again = life.commands.execute(&stage.context, RebuildViews {}).await.unwrap();
     let end = stage.events().await.len() as u64;
+    let again = life.commands.execute(&stage.context, RebuildViews {}).await.unwrap();
     assert!(again.views.iter().all(|view| view.position == end), "{again:?}");
     assert_eq!(bookmark(&stage, &life).await, 39);
 }

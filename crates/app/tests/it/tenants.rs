@@ -203,5 +203,5 @@ async fn only_an_operator_reads_the_events_of_all_tenants() {
         let Some(next) = page.next else { break };
         after = next;
     }
-    assert_eq!(found, 2, "the name and the pipeline");
+    assert_eq!(found, 3, "the name, the pipeline, and that it was made");
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Debug, fs, path::Path};
 use flexcore_domain::{
     AccessIndex, ApiKey, AuditTrail, DataStream, ErrorClass, Execution, ExecutionId,
     ExecutionOrder, ExecutionStatus, FailureReason, JsonText, NameReservation, Pipeline,
-    PipelineId, PipelineStatus, Plugin, PluginStatus, SkipCause, StepCounts, StepError,
+    PipelineId, PipelineStatus, Plugin, PluginStatus, Role, SkipCause, StepCounts, StepError,
     StepProgress, StepState, StoredOutput,
     data_stream::{Bookmark, DataStreamEvent, LastSync, SyncPlugins},
     execution::ExecutionEvent,

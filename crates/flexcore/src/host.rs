@@ -301,8 +301,10 @@ impl Host for BinaryHost {
         };
         let again = || Ok(self.load_settings(place, &flags)?.settings.telemetry);
         let served = tokio::select! {
-            served = serve::serve(self, place, loaded.settings, ready, stop) => served,
+            // First: whoever is told that this listens may send a signal at once.
+            biased;
             never = self.observability.follow_hangups(again) => match never {},
+            served = serve::serve(self, place, loaded.settings, ready, stop) => served,
         };
         // What another server of this folder said is its own.
         if announced.load(Ordering::Relaxed) {

@@ -59,7 +59,7 @@ pub(crate) async fn execute(
         Ok(input) => input,
         Err(fault) => return ExecutionEnd { outcome: Err(fault), is_over: true },
     };
-    let stream = match connection.call(PATH, bounds.message).await {
+    let stream = match connection.call_under(PATH, bounds.message, call.trace).await {
         Ok(stream) => stream,
         Err(error) => return ExecutionEnd { outcome: Err(error.into()), is_over: false },
     };

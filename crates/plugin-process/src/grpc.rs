@@ -12,6 +12,7 @@ mod status;
 use std::time::Duration;
 
 use bytes::Bytes;
+use flexcore_ports::TraceContext;
 use h2::client::{Builder, SendRequest};
 use http::{HeaderValue, Method, Request, Version, header};
 use prost::Message;
@@ -61,12 +62,26 @@ impl Connection {
     /// Begins a call. `path` is `/package.Service/Method`, `limit` the longest message that may come
     /// back.
     pub(crate) async fn call(&self, path: &str, limit: usize) -> Result<Call, GrpcError> {
+        self.call_under(path, limit, None).await
+    }
+
+    /// The same, as a part of a trace: what the plugin does hangs from this span.
+    pub(crate) async fn call_under(
+        &self,
+        path: &str,
+        limit: usize,
+        span: Option<TraceContext>,
+    ) -> Result<Call, GrpcError> {
+        let mut request = request(path)?;
+        if let Some(span) = span.and_then(|span| span.to_string().parse().ok()) {
+            request.headers_mut().insert("traceparent", span);
+        }
         let mut sender = self.sender.clone();
         std::future::poll_fn(|context| sender.poll_ready(context))
             .await
             .map_err(|error| GrpcError::from_h2(&error))?;
         let (response, stream) = sender
-            .send_request(request(path)?, false)
+            .send_request(request, false)
             .map_err(|error| GrpcError::from_h2(&error))?;
         Ok(Call { sending: Sending::new(stream), receiving: Receiving::new(response, limit) })
     }

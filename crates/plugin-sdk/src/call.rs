@@ -27,6 +27,9 @@ pub struct Call {
     pub bookmark: Option<String>,
     /// How long the call may take; the host ends it then.
     pub timeout: Option<Duration>,
+    /// The span of the call in the form of the header `traceparent` (W3C Trace Context), if it is
+    /// part of a trace.
+    pub traceparent: Option<String>,
     pub(crate) exchange: Arc<Exchange>,
 }
 

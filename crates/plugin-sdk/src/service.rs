@@ -158,6 +158,8 @@ impl<P: Plugin> plugin_server::Plugin for PluginService<P> {
             return Err(Status::failed_precondition("the plugin was not initialized"));
         };
         let running = self.enter()?;
+        let span = request.metadata().get("traceparent").and_then(|value| value.to_str().ok());
+        let span = span.map(str::to_owned);
         let mut requests = request.into_inner();
         let first = requests.message().await?.and_then(|request| request.message);
         let Some(execute_request::Message::Begin(mut begin)) = first else {
@@ -166,7 +168,7 @@ impl<P: Plugin> plugin_server::Plugin for PluginService<P> {
             ));
         };
         let exchange = Arc::new(Exchange::new(&mut begin)?);
-        let call = call(begin, Arc::clone(&exchange))?;
+        let call = Call { traceparent: span, ..call(begin, Arc::clone(&exchange))? };
         let plugin = Arc::clone(&self.plugin);
         let (mut records, mut sink) =
             (Records::new(Arc::clone(&exchange)), Sink::new(Arc::clone(&exchange)));
@@ -229,6 +231,7 @@ fn call(begin: v1::BeginExecution, exchange: Arc<Exchange>) -> Result<Call, Stat
         parameters,
         bookmark: Some(begin.bookmark_json).filter(|bookmark| !bookmark.is_empty()),
         timeout: (begin.timeout_ms > 0).then(|| Duration::from_millis(begin.timeout_ms)),
+        traceparent: None,
         exchange,
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flexcore_domain::ErrorClass;
-use flexcore_ports::{CallablePlugin, PluginHost as _};
+use flexcore_ports::{CallablePlugin, PluginCall, PluginHost as _};
 use serde_json::json;
 
 use crate::bench::{Bench, call, plugin};
@@ -27,6 +27,17 @@ async fn a_plugin_that_does_everything_right_is_none_of_these() {
     bench.host.initialize(&plugin).await.unwrap();
     let output = bench.run(&plugin, call("", json!([{"a": 1}]))).await;
     assert!(output.result.unwrap()["process"].is_string());
+    bench.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_plugin_is_told_under_which_span_it_works() {
+    let bench = Bench::new().await;
+    let plugin = misbehaviour(&bench, &["good"], "");
+    let span = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let trace = flexcore_ports::TraceContext::parse(span);
+    bench.run(&plugin, PluginCall { trace, ..call("", json!(null)) }).await;
+    bench.log.wait_for(&format!("under {span}"), 1).await;
     bench.nothing_is_left().await;
 }
 

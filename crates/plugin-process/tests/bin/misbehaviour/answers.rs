@@ -130,9 +130,16 @@ async fn execute(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
 ) -> Result<(), h2::Error> {
+    let span = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let span = span.map(str::to_owned);
     let mut messages = Messages::new(request);
     let Some(begin) = messages.all().await else { return Ok(()) };
     let mut answer = Answer::open(respond)?;
+    if let ("good", Some(span)) = (&*plugin.mode, span) {
+        let message = format!("under {span}");
+        let line = v1::LogLine { message, ..v1::LogLine::default() };
+        answer.message(&response(Answered::Log(line)))?;
+    }
     if !lie(&plugin.mode, &mut answer)? {
         return ungrpc(plugin, &mut answer, (begin, messages)).await;
     }

@@ -80,9 +80,8 @@ impl Connection {
         std::future::poll_fn(|context| sender.poll_ready(context))
             .await
             .map_err(|error| GrpcError::from_h2(&error))?;
-        let (response, stream) = sender
-            .send_request(request, false)
-            .map_err(|error| GrpcError::from_h2(&error))?;
+        let (response, stream) =
+            sender.send_request(request, false).map_err(|error| GrpcError::from_h2(&error))?;
         Ok(Call { sending: Sending::new(stream), receiving: Receiving::new(response, limit) })
     }
 

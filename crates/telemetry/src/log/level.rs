@@ -81,8 +81,14 @@ impl LevelFilter {
         let level = self.level.filter();
         let is_ours = metadata.target().starts_with(OURS);
         if metadata.is_span() {
-            // Lines say where they were written, however few of them there are.
-            return is_ours && *metadata.level() <= level.max(level_filters::LevelFilter::INFO);
+            let most = match self.format {
+                // Lines for machines say where they were written, however few of them there are.
+                Some(LogFormat::Json) => level.max(level_filters::LevelFilter::INFO),
+                // People who want few lines want no cost for each request either.
+                Some(LogFormat::Pretty) => level,
+                None => level_filters::LevelFilter::OFF,
+            };
+            return is_ours && *metadata.level() <= most;
         }
         // Of libraries only what went wrong: they log what passes through them, payloads included.
         let most = if is_ours { level } else { level.min(level_filters::LevelFilter::WARN) };
@@ -100,6 +106,10 @@ impl<S: Subscriber> Filter<S> for LevelFilter {
     }
 
     fn max_level_hint(&self) -> Option<level_filters::LevelFilter> {
-        Some(self.level.filter().max(level_filters::LevelFilter::INFO))
+        let level = self.level.filter();
+        Some(match self.format {
+            Some(LogFormat::Json) => level.max(level_filters::LevelFilter::INFO),
+            _ => level,
+        })
     }
 }

@@ -21,10 +21,10 @@ use tracing::{
     Event, Metadata, Subscriber,
     level_filters::LevelFilter,
     span::{Attributes, Id, Record},
+    subscriber::Interest,
 };
 use tracing_subscriber::{
     Layer,
-    filter::FilterFn,
     layer::{Context, Filter},
     registry::LookupSpan,
 };
@@ -100,6 +100,8 @@ impl Traces {
     pub(super) fn connect(&self, queue: mpsc::Sender<SpanData>) {
         let dropped = metrics::counter!(metric::TRACE_SPANS.name, "outcome" => "dropped");
         let _ = self.shared.connected.set(Connected { queue, dropped });
+        // What nobody was interested in before is wanted now.
+        tracing::callsite::rebuild_interest_cache();
     }
 
     /// What takes spans from `tracing`.
@@ -107,17 +109,38 @@ impl Traces {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        TraceLayer { shared: Arc::clone(&self.shared) }.with_filter(wanted())
+        TraceLayer { shared: Arc::clone(&self.shared) }
+            .with_filter(Wanted(Arc::clone(&self.shared)))
     }
 }
 
-/// Spans of ours, and what went wrong in them.
-fn wanted<S>() -> impl Filter<S> {
-    let is_wanted = |metadata: &Metadata<'_>| {
+/// Lets through spans of ours, and what went wrong in them; nothing before there is a queue, so that
+/// spans cost nothing then.
+struct Wanted(Arc<Shared>);
+
+impl Wanted {
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
         let most = if metadata.is_span() { LevelFilter::INFO } else { LevelFilter::WARN };
-        metadata.target().starts_with(OURS) && *metadata.level() <= most
-    };
-    FilterFn::new(is_wanted).with_max_level_hint(LevelFilter::INFO)
+        let is_connected = self.0.connected.get().is_some();
+        is_connected && metadata.target().starts_with(OURS) && *metadata.level() <= most
+    }
+}
+
+impl<S> Filter<S> for Wanted {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.wants(metadata)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.wants(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(match self.0.connected.get() {
+            Some(_) => LevelFilter::INFO,
+            None => LevelFilter::OFF,
+        })
+    }
 }
 
 struct TraceLayer {
@@ -179,9 +202,6 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        if self.shared.connected.get().is_none() {
-            return;
-        }
         let Some(span) = context.span(id) else { return };
         let mut fields = Fields::default();
         attributes.record(&mut fields);

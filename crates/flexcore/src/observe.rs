@@ -69,7 +69,8 @@ impl Observability {
             let _ = self.metrics.set(metrics);
         }
         let Some(options) = trace_options(settings)? else { return Ok(()) };
-        let export = TraceExport::start(self.logging.traces(), &options).map_err(refused)?;
+        let export = TraceExport::start(self.logging.traces(), &options);
+        let export = export.map_err(|error| refused(&error))?;
         *self.export() = Some(export);
         let _ = self.sampler.set(TraceSampler::new(settings.sample_ratio));
         Ok(())
@@ -195,7 +196,7 @@ fn wrong(key: &str, reason: &str) -> HostError {
     }
 }
 
-fn refused(error: TraceExportError) -> HostError {
+fn refused(error: &TraceExportError) -> HostError {
     HostError {
         kind: HostErrorKind::Refused,
         code: "FC0760",

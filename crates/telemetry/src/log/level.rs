@@ -42,10 +42,7 @@ impl Level {
     }
 
     fn format(&self) -> LogFormat {
-        match self.is_json.load(Ordering::Relaxed) {
-            true => LogFormat::Json,
-            false => LogFormat::Pretty,
-        }
+        if self.is_json.load(Ordering::Relaxed) { LogFormat::Json } else { LogFormat::Pretty }
     }
 
     fn filter(&self) -> level_filters::LevelFilter {

@@ -111,7 +111,7 @@ impl TraceExport {
 struct Exporting {
     exporter: SpanExporter,
     queue: mpsc::Receiver<SpanData>,
-    exported: Counter,
+    taken: Counter,
     failed: Counter,
     /// Whether the last batch was taken.
     is_well: bool,
@@ -119,9 +119,12 @@ struct Exporting {
 
 impl Exporting {
     fn new(exporter: SpanExporter, queue: mpsc::Receiver<SpanData>) -> Self {
-        let spans = |outcome: &'static str| metrics::counter!(metric::TRACE_SPANS.name, "outcome" => outcome);
-        let (exported, failed) = (spans("exported"), spans("failed"));
-        Self { exporter, queue, exported, failed, is_well: true }
+        let spans = |outcome: &'static str| {
+            let name = metric::TRACE_SPANS.name;
+            metrics::counter!(name, "outcome" => outcome)
+        };
+        let (taken, failed) = (spans("exported"), spans("failed"));
+        Self { exporter, queue, taken, failed, is_well: true }
     }
 
     async fn run(mut self, end: tokio_util::sync::CancellationToken) {
@@ -166,7 +169,7 @@ impl Exporting {
         let count = batch.len() as u64;
         match self.exporter.export(batch).await {
             Ok(()) => {
-                self.exported.increment(count);
+                self.taken.increment(count);
                 self.is_well = true;
             }
             Err(error) => {

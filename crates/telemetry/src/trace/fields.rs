@@ -71,10 +71,7 @@ fn kind(word: &str) -> SpanKind {
 
 /// The beginning of a text, not in the middle of a character.
 pub(super) fn cut(text: &str) -> &str {
-    match text.len() <= MAX_TEXT {
-        true => text,
-        false => &text[..text.floor_char_boundary(MAX_TEXT)],
-    }
+    if text.len() <= MAX_TEXT { text } else { &text[..text.floor_char_boundary(MAX_TEXT)] }
 }
 
 impl Visit for Fields {

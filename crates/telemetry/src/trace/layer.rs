@@ -201,8 +201,8 @@ impl<S> Layer<S> for TraceLayer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let Some(span) = context.span(id) else { return };
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, registry: Context<'_, S>) {
+        let Some(span) = registry.span(id) else { return };
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         let around = span.parent().and_then(|parent| {
@@ -227,8 +227,8 @@ where
         span.extensions_mut().insert(Open { place, content });
     }
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        let Some(span) = context.span(id) else { return };
+    fn on_record(&self, id: &Id, values: &Record<'_>, registry: Context<'_, S>) {
+        let Some(span) = registry.span(id) else { return };
         let mut extensions = span.extensions_mut();
         let open = extensions.get_mut::<Open>();
         if let Some(content) = open.and_then(|open| open.content.as_mut()) {
@@ -236,8 +236,8 @@ where
         }
     }
 
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let Some(span) = context.event_span(event) else { return };
+    fn on_event(&self, event: &Event<'_>, registry: Context<'_, S>) {
+        let Some(span) = registry.event_span(event) else { return };
         let mut extensions = span.extensions_mut();
         let open = extensions.get_mut::<Open>();
         let Some(content) = open.and_then(|open| open.content.as_mut()) else { return };
@@ -262,8 +262,8 @@ where
         content.events.push(SpanEvent::new(name, self.now(), attributes, fields.dropped));
     }
 
-    fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let Some(span) = context.span(&id) else { return };
+    fn on_close(&self, id: Id, registry: Context<'_, S>) {
+        let Some(span) = registry.span(&id) else { return };
         let Some(open) = span.extensions_mut().remove::<Open>() else { return };
         let (Some(content), Some(connected)) = (open.content, self.shared.connected.get()) else {
             return;

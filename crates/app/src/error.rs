@@ -147,6 +147,7 @@ impl UseCaseError {
             Self::NotGranted(_) => MissingGrants::CODE,
             Self::Plugin(error) => error.code,
             Self::PluginStore(error) => error.code,
+            Self::Store(StoreError::NotACursor(_)) => "FC0202",
             Self::Append(_) | Self::Store(_) => "FC0301",
             Self::Undecodable { .. } => "FC0302",
             Self::IllegalHistory { .. } => "FC0303",

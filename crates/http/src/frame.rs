@@ -88,7 +88,9 @@ fn told(mut response: Response<Body>, path: &str, id: &RequestId) -> Response<Bo
     match response.extensions_mut().remove::<Problem>() {
         Some(problem) => {
             *response.body_mut() = Body::from(problem.document(Some((path, id))));
+            // What was there may have been compressed.
             response.headers_mut().remove(header::CONTENT_LENGTH);
+            response.headers_mut().remove(header::CONTENT_ENCODING);
             response
         }
         None if is_ours(&response) => response,

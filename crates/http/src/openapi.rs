@@ -32,7 +32,7 @@ pub fn openapi() -> Value {
     let mut schemas = generator.take_definitions(true);
     let mut paths: Map<String, Value> = Map::new();
     for one in &all {
-        let path = format!("{ROOT}/{}", one.route.path.replace("{*", "{"));
+        let path = shown(one.route.path);
         let entry = paths.entry(path).or_insert_with(|| json!({}));
         entry[one.route.method.as_str().to_ascii_lowercase()] = one.document(&schemas);
     }
@@ -58,6 +58,21 @@ pub fn openapi() -> Value {
     })
 }
 
+/// A path as the description has it: a field inside another goes by its own name.
+fn shown(path: &str) -> String {
+    let part = |part: &str| match part.strip_prefix('{').map(|name| name.trim_start_matches('*')) {
+        Some(name) => format!("{{{}", last(name)),
+        None => part.to_owned(),
+    };
+    let parts: Vec<_> = path.split('/').map(part).collect();
+    format!("{ROOT}/{}", parts.join("/"))
+}
+
+/// The name of a field without those around it.
+fn last(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
 /// A request with a route, and its schemas as they refer to the components.
 struct Described {
     operation: Operation,
@@ -75,8 +90,7 @@ impl Described {
         if !has_body {
             let others = operation.fields.iter().filter(|(name, _)| !in_path.contains(name));
             listed.extend(others.map(|(name, leaf)| {
-                let name = name.rsplit('.').next().unwrap_or(name);
-                parameter("query", name, leaf.required, schema::of_parameter(&leaf.schema))
+                parameter("query", last(name), leaf.required, schema::of_parameter(&leaf.schema))
             }));
         }
         listed.extend(self.around());
@@ -111,7 +125,7 @@ impl Described {
         if schema["type"] == "string" {
             schema["minLength"] = 1.into();
         }
-        parameter("path", name, true, schema)
+        parameter("path", last(name), true, schema)
     }
 
     /// What can be said besides the fields of the request.
@@ -228,7 +242,7 @@ mod tests {
         let document = openapi();
         for operation in operations() {
             let Some(route) = operation.route else { continue };
-            let path = format!("{ROOT}/{}", route.path.replace("{*", "{"));
+            let path = shown(route.path);
             let method = route.method.as_str().to_ascii_lowercase();
             assert_eq!(document["paths"][&path][method]["operationId"], operation.name);
         }

@@ -92,7 +92,7 @@ impl Fault {
             Self::Internal => ("FC0710", StatusCode::INTERNAL_SERVER_ERROR),
             Self::SlowBody => ("FC0740", StatusCode::REQUEST_TIMEOUT),
             Self::Rate => ("FC0741", StatusCode::TOO_MANY_REQUESTS),
-            Self::Behind => ("FC0742", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Behind => ("FC0742", StatusCode::PRECONDITION_FAILED),
             Self::Precondition => ("FC0743", StatusCode::PRECONDITION_FAILED),
             Self::Watchers => ("FC0744", StatusCode::SERVICE_UNAVAILABLE),
             Self::SlowWatcher => ("FC0745", StatusCode::REQUEST_TIMEOUT),

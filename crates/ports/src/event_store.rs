@@ -63,6 +63,9 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What was given as the end of a page is none: the asker's mistake, not the store's.
+    #[error("`{0}` does not continue a list")]
+    NotACursor(String),
     /// The disk or a fence of the store is gone: it takes no more appends.
     #[error("the event store stopped taking appends: {0}")]
     Poisoned(String),

@@ -13,7 +13,9 @@ use crate::{
 };
 
 /// How long a query waits for a position that this node has not heard of yet.
-const BEHIND: Duration = Duration::from_secs(5);
+const BEHIND: Duration = Duration::from_secs(1);
+/// Nobody is so many events ahead: a position beyond is of another log, or of none.
+const AHEAD: u64 = 1_000_000;
 /// A store may be written by others that tell nobody: how often to look.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -44,9 +46,9 @@ pub(super) async fn reach(api: &Api, position: Option<u64>) -> Result<(), Proble
         if head.position >= position {
             return Ok(());
         }
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || position - head.position > AHEAD {
             let text = format!("the log is at position {}, not at {position}", head.position);
-            return Err(Fault::Behind.because(text));
+            return Err(Fault::Behind.because(text).retry_after(1));
         }
         // Either way the log is asked again.
         let _ = timeout(LOOK, appended.changed()).await;

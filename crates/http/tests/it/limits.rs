@@ -119,3 +119,12 @@ async fn an_answer_does_less_in_a_browser_than_it_could() {
         assert_eq!(stage.get(file).await.status, 200, "{file}");
     }
 }
+
+#[tokio::test]
+async fn a_problem_is_readable_for_who_takes_compressed_answers() {
+    let stage = Stage::new().await;
+    let request = asked("GET", "pipelines/a-name-that-is-long-enough-to-be-compressed", OPERATOR);
+    let request = request.header("accept-encoding", "gzip").body(Body::empty()).unwrap();
+    let answer = stage.send(request).await;
+    assert_eq!((answer.header("content-encoding"), &*answer.code()), ("", "FC0201"));
+}

@@ -55,7 +55,7 @@ async fn a_position_that_never_comes_is_not_waited_for_forever() {
     let patience = Duration::from_millis(200);
     let stage = Stage::with(RequestOptions { patience, ..RequestOptions::default() }).await;
     let behind = stage.get("pipelines?consistent-with=1000").await;
-    assert_eq!((behind.status, &*behind.code()), (503, "FC0742"));
+    assert_eq!((behind.status, &*behind.code()), (412, "FC0742"));
     assert_eq!(behind.header("retry-after"), "1");
 }
 

@@ -40,7 +40,7 @@ impl Described {
             name if name == part => name.to_owned(),
             "execution" => execution.to_owned(),
             "stream" => format!("default/execution/{execution}"),
-            "name" | "pipeline" | "document.pipeline" | "bookmark.pipeline" => "orders".to_owned(),
+            "name" | "pipeline" => "orders".to_owned(),
             _ => "one".to_owned(),
         };
         self.path.split('/').map(part).collect::<Vec<_>>().join("/")

@@ -110,5 +110,5 @@ impl Query {
 
 /// A cursor that no page gave.
 pub(super) fn not_a_cursor(token: &str) -> StoreError {
-    StoreError::Unavailable(format!("`{token}` does not continue a list"))
+    StoreError::NotACursor(token.to_owned())
 }

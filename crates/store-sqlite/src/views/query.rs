@@ -113,7 +113,7 @@ impl Query {
 
 /// A cursor that no page gave.
 pub(crate) fn not_a_cursor(token: &str) -> StoreError {
-    StoreError::Unavailable(format!("`{token}` does not continue a list"))
+    StoreError::NotACursor(token.to_owned())
 }
 
 /// A value that was parsed from a stored row.

@@ -23,7 +23,7 @@ impl HandleCommand<DefineRole> for Services {
         context: &RequestContext,
         command: DefineRole,
     ) -> Result<Written, UseCaseError> {
-        let name: RoleName = command.name.parse().map_err(invalid)?;
+        let name: RoleName = command.name.parse().map_err(|error| invalid(&error))?;
         let permissions = named(&command.permissions)?;
         must_have(context, &permissions)?;
         let stream = streams::role(&context.tenant, &name);
@@ -47,7 +47,7 @@ impl HandleCommand<RemoveRole> for Services {
         context: &RequestContext,
         command: RemoveRole,
     ) -> Result<Written, UseCaseError> {
-        let name: RoleName = command.name.parse().map_err(invalid)?;
+        let name: RoleName = command.name.parse().map_err(|error| invalid(&error))?;
         if BUILT_IN.contains(&name.as_str()) {
             return Err(UseCaseError::refused(format!("`{name}` comes with FlexCore and stays")));
         }
@@ -106,6 +106,6 @@ fn view(name: &RoleName, definition: RoleDefinition) -> RoleView {
     }
 }
 
-fn invalid(error: InvalidName) -> UseCaseError {
+fn invalid(error: &InvalidName) -> UseCaseError {
     UseCaseError::invalid(error.to_string())
 }

@@ -228,8 +228,16 @@ impl Services {
 
     /// A record by itself. What it is about has happened: that it cannot be noted changes nothing.
     async fn note_record(&self, context: &RequestContext, record: &AuditEvent) {
-        if let Err(error) = self.append_record(context, Append::default(), record).await {
-            tracing::warn!(%error, ?record, actor = &*context.actor, "a record of the audit is lost");
+        match self.append_record(context, Append::default(), record).await {
+            Ok(_) => {}
+            // A store that takes nothing says so to everybody who asks it for anything.
+            Err(AppendError::Unavailable(error)) => {
+                tracing::debug!(%error, ?record, "the store took no record of the audit");
+            }
+            Err(error) => {
+                let actor = &*context.actor;
+                tracing::warn!(%error, ?record, actor, "a record of the audit is lost");
+            }
         }
     }
 

@@ -15,6 +15,7 @@ impl HandleCommand<CancelExecution> for Services {
         command: CancelExecution,
     ) -> Result<Written, UseCaseError> {
         let id = self.resolve_execution(context, &command.execution).await?;
+        self.get_execution(context, id).await?;
         let stream = streams::execution(&context.tenant, id);
         let request = ExecutionCommand::RequestCancellation { reason: command.reason };
         let position = self.change::<Execution>(context, &stream, &request).await?;

@@ -15,6 +15,7 @@ impl HandleCommand<RetryExecution> for Services {
         command: RetryExecution,
     ) -> Result<Written, UseCaseError> {
         let id = self.resolve_execution(context, &command.execution).await?;
+        self.get_execution(context, id).await?;
         let stream = streams::execution(&context.tenant, id);
         let position = self.change::<Execution>(context, &stream, &ExecutionCommand::Retry).await?;
         Ok(Written { position })

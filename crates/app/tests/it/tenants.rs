@@ -87,9 +87,9 @@ async fn what_another_tenant_has_is_not_there() {
         };
         assert_eq!(code_of(life, &acme, logs).await, not_found);
         let retry = RetryExecution { execution: text.clone() };
-        assert_ne!(code_of_command(life, &acme, retry).await, "done");
+        assert_eq!(code_of_command(life, &acme, retry).await, not_found);
         let cancel = CancelExecution { execution: text, reason: None };
-        assert_ne!(code_of_command(life, &acme, cancel).await, "done");
+        assert_eq!(code_of_command(life, &acme, cancel).await, not_found);
     }
 
     let bookmark = || BookmarkAddress {

@@ -334,6 +334,11 @@ fn the_life_of_a_pipeline_over_rest() {
     let stale = json!({ "expected_version": 1 });
     let late = server.post("pipelines/two-steps/deactivate", &stale);
     assert_eq!((late.status, late.code().as_str()), (412, "FC0208"));
+    let shown = server.get("pipelines/two-steps");
+    assert!(shown.head.contains("etag: \"2\""), "{}", shown.head);
+    let matched = server.head("POST", "pipelines/two-steps/deactivate") + json;
+    let late = server.send(&(matched + "If-Match: \"1\"\r\n"), "{}");
+    assert_eq!((late.status, late.code().as_str()), (412, "FC0208"));
     let off = server.post("pipelines/two-steps/deactivate", &json!({})).json();
     assert_eq!((&off["status"], &off["aggregate_version"]), (&json!("inactive"), &json!(3)));
     let refused = server.post("pipelines/two-steps/executions", &json!({}));

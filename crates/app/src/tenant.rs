@@ -1,14 +1,11 @@
 //! Whose things a caller may see: those of its own tenant, and nothing of another one's.
 //!
-//! What belongs to another tenant is answered as if it were not there. The tenant [`OPERATOR`] is
-//! the operator's: only who asks for it can be allowed what concerns the system as a whole.
+//! What belongs to another tenant is answered as if it were not there. What concerns all of them is
+//! for the operator's tenant ([`RequestContext::may`]).
 
 use flexcore_eventsourcing::StreamName;
 
 use crate::{RequestContext, UseCaseError};
-
-/// The tenant of whoever operates the installation.
-pub(crate) const OPERATOR: &str = "default";
 
 /// What it takes to see the events of all tenants.
 const ALL_EVENTS: &str = "system.events";
@@ -24,7 +21,7 @@ impl RequestContext {
         request: &'static str,
         permission: &'static str,
     ) -> Result<(), UseCaseError> {
-        if &*self.tenant == OPERATOR && self.permissions.allow(permission) {
+        if self.may(permission) {
             return Ok(());
         }
         Err(UseCaseError::Forbidden { actor: self.actor.to_string(), request, permission })

@@ -199,6 +199,7 @@ async fn only_an_operator_reads_the_events_of_all_tenants() {
     loop {
         let query = ReadEvents { after, limit: 1, ..ReadEvents::default() };
         let page = life.queries.ask(&other(), query).await.unwrap();
+        assert!(page.items.iter().all(|event| event.stream.starts_with("acme/")));
         found += page.items.len();
         let Some(next) = page.next else { break };
         after = next;

@@ -122,7 +122,7 @@ fn path(template: &str, fields: &mut Fields) -> Option<String> {
             Some(name) => (name, true),
             None => (name, false),
         };
-        let value = text(&*take(fields, name)?)?;
+        let value = text(&take(fields, name)?)?;
         if slashes {
             value.split('/').map(segment).collect::<Option<Vec<_>>>().map(|all| all.join("/"))
         } else {

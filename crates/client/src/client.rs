@@ -178,9 +178,10 @@ impl Client {
             request = request.header("last-event-id", last);
         }
         let response = self.send(request).await.map_err(|(_, error)| error)?;
-        match response.status().is_success() {
-            true => Ok(response),
-            false => Err(self.problem(response).await),
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(self.problem(response).await)
         }
     }
 

@@ -40,7 +40,7 @@ impl ClientOptions {
             server: server.into(),
             key: None,
             tls: ClientTls::default(),
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             connect_timeout: Duration::from_secs(5),
             retries: 4,
             silence: Duration::from_secs(45),

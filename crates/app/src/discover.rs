@@ -7,17 +7,20 @@ use flexcore_domain::{
     StepId, execution::ExecutionEvent,
 };
 use flexcore_eventsourcing::Aggregate;
-use flexcore_pipeline_file::{ParameterInput, RenderedWork, ResolvedPipeline};
+use flexcore_pipeline_file::{
+    ParameterInput, PluginProgram, RenderedWork, ResolvedPipeline, SyncSettings as SyncEnds,
+};
 use flexcore_ports::{
-    AttemptLog, Clock, LogSource, Secrets,
+    AttemptLog, Clock, LogSource, Mask, Secrets,
     attempt::{AttemptContext, SyncRunner, SyncSettings},
 };
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    ProjectRights, RunnerOptions, UseCaseError,
+    ProjectRights, RequestContext, RunnerOptions, Services, UseCaseError,
     grants::Asking,
+    plugin::{RegisteredPrograms, error::not_registered},
     runner::{Evaluation, discovery_settings, render_step, step_environment},
 };
 
@@ -34,6 +37,8 @@ pub struct DiscoverPorts {
     pub host_environment: Arc<BTreeMap<String, String>>,
     /// What decides what steps may do.
     pub rights: ProjectRights,
+    /// What knows the plugins that are registered; `None` where there is no store yet.
+    pub registered: Option<Arc<Services>>,
 }
 
 impl fmt::Debug for DiscoverPorts {
@@ -101,8 +106,9 @@ pub(crate) async fn prepare(
     let RenderedWork::Sync(settings) = rendered.work else {
         return Err(UseCaseError::invalid(format!("step `{}` is not a sync", discovery.step)));
     };
+    let programs = registered(ports, &settings, options).await?;
     let asking = Asking::new(&discovery.pipeline, step);
-    let rights = ports.rights.of_attempt(&asking, &rendered.request)?;
+    let rights = ports.rights.of_attempt(&asking, &programs.add_to(&rendered.request))?;
     let context = AttemptContext {
         execution: order.id,
         pipeline: order.pipeline.clone(),
@@ -114,9 +120,29 @@ pub(crate) async fn prepare(
         environment: step_environment(host, rendered.environment, &[], ports.rights.private_home),
         grace: options.grace,
         rights,
-        log: Arc::new(TracedLog),
+        log: Arc::new(TracedLog(ports.secrets.mask())),
     };
-    Ok((context, discovery_settings(*settings, &options.executable)))
+    Ok((context, discovery_settings(*settings, &options.executable, programs)))
+}
+
+/// The programs of registered plugins among those of a sync.
+async fn registered(
+    ports: &DiscoverPorts,
+    settings: &SyncEnds,
+    options: &RunnerOptions,
+) -> Result<RegisteredPrograms, UseCaseError> {
+    let name = [&settings.tap, &settings.target].into_iter().find_map(|end| match &end.program {
+        PluginProgram::Registered(name) => Some(name),
+        PluginProgram::Native(_) | PluginProgram::Command(_) => None,
+    });
+    match (&ports.registered, name) {
+        (Some(services), _) => {
+            let context = RequestContext::local("flexcore");
+            services.registered_programs(&context, settings, &options.project_root).await
+        }
+        (None, None) => Ok(RegisteredPrograms::default()),
+        (None, Some(name)) => Err(not_registered(name).into()),
+    }
 }
 
 /// An order that is never recorded.
@@ -139,10 +165,11 @@ fn order(ports: &DiscoverPorts, discovery: &Discovery) -> ExecutionOrder {
 
 /// What a tap says while it discovers goes to the program's own log.
 #[derive(Debug)]
-struct TracedLog;
+struct TracedLog(Arc<dyn Mask>);
 
 impl AttemptLog for TracedLog {
     fn line(&self, source: LogSource, text: &str) {
+        let text = &*self.0.apply(text);
         tracing::debug!(source = source.as_str(), text, "discovery");
     }
 }

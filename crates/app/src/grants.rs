@@ -76,6 +76,26 @@ impl MissingGrants {
         format!("to grant it, add to {}:\n{}", self.file.display(), self.lines.trim_end())
     }
 
+    /// What a plugin lacks that a step calls; `None` if that is nothing.
+    fn of_call(
+        (pipeline, step): (&PipelineName, &StepId),
+        plugin: &str,
+        effective: &Effective,
+        rights: &ProjectRights,
+    ) -> Option<Self> {
+        let list: Vec<String> = effective.not_granted().map(|one| format!("`{one}`")).collect();
+        let subject = Subject { plugin: Some(plugin.to_owned()), ..Subject::default() };
+        (!list.is_empty()).then(|| Self {
+            what: vec![format!(
+                "step `{step}` of `{pipeline}` calls plugin `{plugin}`, which asks for {}, which the \
+                 operator of this machine has not granted",
+                list.join(", ")
+            )],
+            lines: grant_lines(&subject, effective.not_granted()),
+            file: rights.grants_file.clone(),
+        })
+    }
+
     /// The same for several steps; `None` if there are none.
     fn all(missing: impl IntoIterator<Item = Self>) -> Option<Self> {
         missing.into_iter().reduce(|mut all, next| {

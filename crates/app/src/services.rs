@@ -117,6 +117,7 @@ impl Services {
     /// The same, and able to call plugins.
     #[must_use]
     pub fn with_plugins(self, ports: PluginPorts) -> Self {
+        let ports = ports.masked(&self.ports.secrets);
         Self { plugins: Some(Arc::new(PluginLifecycle::new(ports))), ..self }
     }
 

@@ -222,12 +222,12 @@ impl Host for BinaryHost {
     }
 
     async fn sandbox_report(&self, place: &Place) -> Result<SandboxReportView, HostError> {
-        sandbox::report(&self.environment_of(place)).await
+        sandbox::report(place.project.sandbox, &self.environment_of(place)).await
     }
 
     async fn doctor(&self, place: &Place) -> DoctorReport {
         let environment = self.environment_of(place);
-        let sandbox = sandbox::report(&environment).await;
+        let sandbox = sandbox::report(place.project.sandbox, &environment).await;
         doctor::look(place, &environment, sandbox).await
     }
 
@@ -335,7 +335,7 @@ impl Host for BinaryHost {
     }
 
     async fn discover(&self, place: &Place, discovery: Discovery) -> Result<Value, HostError> {
-        let tryout = Tryout::start(self, place).await?;
+        let tryout = Tryout::start(self, place, &discovery).await?;
         let catalog = discover(&tryout.ports, &tryout.options, discovery).await;
         tryout.end(catalog).await
     }
@@ -346,7 +346,7 @@ impl Host for BinaryHost {
         discovery: Discovery,
         records: u64,
     ) -> Result<Sample, HostError> {
-        let tryout = Tryout::start(self, place).await?;
+        let tryout = Tryout::start(self, place, &discovery).await?;
         let read = sample(&tryout.ports, &tryout.options, discovery, records).await;
         tryout.end(read).await
     }

@@ -6,8 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use flexcore_app::{DiscoverPorts, RunnerOptions, UseCaseError};
+use flexcore_app::{DiscoverPorts, Discovery, RunnerOptions, Services, UseCaseError};
 use flexcore_cli::{HostError, HostErrorKind, Place};
+use flexcore_pipeline_file::ResolvedStep;
 use flexcore_plugin_store::{FolderPluginStore, PythonTools, StoreOptions};
 use flexcore_ports::{DiscoveredPlugin, PluginSource, PluginStore, PluginStoreError, StoredPlugin};
 use flexcore_sandbox::{Jailer, Launcher, SandboxPolicy};
@@ -17,7 +18,7 @@ use crate::{
     clock::SystemClock,
     host::{BinaryHost, Scratch, failed},
     paths::StatePaths,
-    sandbox, writer,
+    reader, sandbox, secrets, writer,
 };
 
 /// The lock file of a project's packages.
@@ -68,7 +69,7 @@ pub(crate) async fn install(
     }
     let scratch = scratch(host)?;
     let launcher = writer::start_launcher(&scratch.0.join("launcher.lock")).await?;
-    let holding = (sandbox::jailer(&launcher), sandbox::policy(&environment)?);
+    let holding = (sandbox::jailer(&launcher), sandbox::policy_of(place, &environment)?);
     let mut tools = python_tools((&paths, place), &environment, holding, python);
     tools.work = scratch.0.join("install");
     let installed = store.with_python(tools).install(source).await;
@@ -95,22 +96,29 @@ pub(crate) struct Tryout {
 }
 
 impl Tryout {
-    pub(crate) async fn start(host: &BinaryHost, place: &Place) -> Result<Self, HostError> {
+    pub(crate) async fn start(
+        host: &BinaryHost,
+        place: &Place,
+        discovery: &Discovery,
+    ) -> Result<Self, HostError> {
         let scratch = scratch(host)?;
         let environment = Arc::new(host.environment_of(place));
-        let policy = sandbox::policy(&environment)?;
+        let policy = sandbox::policy_of(place, &environment)?;
         let rights = sandbox::rights(place, &environment)?;
         let work_folder: PathBuf = scratch.0.clone();
         let options = RunnerOptions { work_folder, ..host.runner_options(place)? };
         let launcher = writer::start_launcher(&scratch.0.join("launcher.lock")).await?;
         let jailer = sandbox::jailer(&launcher);
         let jailer = sandbox::project_jailer(jailer, policy, &environment);
+        let secrets = secrets::of(place, &environment, None)?;
+        host.observability().hide(secrets.mask());
         let ports = DiscoverPorts {
             syncs: Arc::new(PumpSyncRunner::new(jailer, host.sync_options())),
-            secrets: writer::secrets(place, &environment),
+            secrets,
             clock: Arc::new(SystemClock),
             rights,
             host_environment: environment,
+            registered: registered(host, place, discovery).await,
         };
         Ok(Self { ports, options, launcher, _scratch: scratch })
     }
@@ -123,6 +131,23 @@ impl Tryout {
             let (message, hint) = (body.message, body.hint);
             HostError { kind: HostErrorKind::Refused, code: error.code(), message, hint }
         })
+    }
+}
+
+/// What knows the plugins that are registered, if one of them is named and there is a store.
+async fn registered(
+    host: &BinaryHost,
+    place: &Place,
+    discovery: &Discovery,
+) -> Option<Arc<Services>> {
+    let names = discovery.resolved.steps.iter().flat_map(ResolvedStep::registered_plugins);
+    names.flatten().next()?;
+    match reader::open(host, place).await {
+        Ok(reader) => Some(reader.services),
+        Err(error) => {
+            tracing::debug!(%error, "no registered plugin is known");
+            None
+        }
     }
 }
 

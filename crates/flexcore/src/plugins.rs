@@ -13,12 +13,12 @@ use flexcore_plugin_http::{HttpHost, HttpOptions};
 use flexcore_plugin_process::{ProcessHost, ProcessOptions};
 use flexcore_plugin_protocol::{ContentDigest, Manifest, PluginKind};
 use flexcore_plugin_wasm::{WasmHost, WasmOptions};
-use flexcore_ports::{Ids as _, PluginHost, PluginStore, Secrets};
+use flexcore_ports::{PluginHost, PluginStore, Secrets};
 use flexcore_sandbox::{Jailer, SandboxPolicy};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::RandomIds, grants::GrantsFile, paths::StatePaths, plugin_files, sandbox};
+use crate::{grants::GrantsFile, paths::StatePaths, plugin_files, run_folder::RunFolder, sandbox};
 
 /// A file with authorities that services may be vouched for by, besides those of the system.
 const HTTP_AUTHORITIES: &str = "FLEXCORE_HTTP_AUTHORITIES";
@@ -52,7 +52,7 @@ pub(crate) struct PluginSetting<'a> {
 impl Plugins {
     pub(crate) fn new(setting: PluginSetting<'_>) -> io::Result<Self> {
         let run_folder = RunFolder::make(setting.environment)?;
-        let mut options = ProcessOptions::new(run_folder.0.join("plugins"));
+        let mut options = ProcessOptions::new(run_folder.path().join("plugins"));
         options.policy = setting.policy.clone();
         options.hidden = sandbox::hidden_folders(setting.place);
         options.environment = variables(setting.environment);
@@ -152,7 +152,7 @@ pub(crate) fn built_in(executable: &Path) -> Vec<BuiltInPlugin> {
 /// How WebAssembly is run: in workers, but for plugins that the operator trusts by their digest.
 fn wasm_options(setting: &PluginSetting<'_>, run_folder: &RunFolder) -> WasmOptions {
     let mut options = WasmOptions::new(setting.paths.folder(), setting.executable);
-    options.run_folder = run_folder.0.join("wasm");
+    options.run_folder = run_folder.path().join("wasm");
     options.policy = setting.policy.clone();
     options.hidden = sandbox::hidden_folders(setting.place);
     options.environment = variables(setting.environment);
@@ -167,32 +167,4 @@ fn variables(
     environment: &BTreeMap<String, String>,
 ) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
     environment.iter().map(|(name, value)| (name.into(), value.into())).collect()
-}
-
-/// A private folder with a short path for what lives no longer than this process: a socket's path
-/// has about a hundred bytes.
-struct RunFolder(PathBuf);
-
-impl RunFolder {
-    fn make(environment: &BTreeMap<String, String>) -> io::Result<Self> {
-        let named = environment.get("XDG_RUNTIME_DIR").filter(|folder| is_short_folder(folder));
-        let base = named.map_or("/tmp", String::as_str);
-        let id = RandomIds.next().simple().to_string();
-        // The end of an id is chance; its beginning is the time.
-        let folder = Path::new(base).join(format!("flexcore-{}", &id[20..]));
-        rustix::fs::mkdir(&folder, rustix::fs::Mode::RWXU)?;
-        Ok(Self(folder))
-    }
-}
-
-fn is_short_folder(path: &String) -> bool {
-    path.starts_with('/') && path.len() <= 30 && Path::new(path).is_dir()
-}
-
-impl Drop for RunFolder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::debug!(folder = %self.0.display(), %error, "a run folder is left behind");
-        }
-    }
 }

@@ -6,15 +6,16 @@ use flexcore_app::{QueryBus, Services};
 use flexcore_cli::{HostError, Place, Reader};
 
 use crate::{
-    host::BinaryHost, observe::CountedRequests, paths::StatePaths, plugins, store, writer::Parts,
+    host::BinaryHost, observe::CountedRequests, paths::StatePaths, plugins, secrets, store,
+    writer::Parts,
 };
 
 pub(crate) async fn open(host: &BinaryHost, place: &Place) -> Result<Reader, HostError> {
     let paths = StatePaths::new(&place.state_folder);
     let store = store::for_reading(place).await?;
     let environment = Arc::new(host.environment_of(place));
-    let parts = Parts::new(&paths, &store, place, &environment);
-    host.observability().hide(parts.ports.secrets.mask());
+    // What a reader shows was masked when it was written: it has nothing to hide.
+    let parts = Parts::new(&paths, &store, secrets::none(), &environment);
     let services = if store.folds_views {
         Services::writing(parts.ports)
     } else {

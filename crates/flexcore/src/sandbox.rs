@@ -9,7 +9,7 @@ use std::{
 use flexcore_api::{ProbedControl, SandboxReportView};
 use flexcore_app::ProjectRights;
 use flexcore_cli::{HostError, HostErrorKind, Place};
-use flexcore_pipeline_file::SecretProvider;
+use flexcore_pipeline_file::{SandboxWish, SecretProvider};
 use flexcore_sandbox::{
     Control, JailSpec, Jailer, JailerOptions, Launcher, ProjectJailer, ProjectJailerOptions,
     SandboxMode, SandboxPolicy, SandboxReport, probe,
@@ -50,6 +50,39 @@ pub(crate) fn policy(environment: &BTreeMap<String, String>) -> Result<SandboxPo
     }
 }
 
+/// The operator's wish, or what the project asks for where that is more.
+///
+/// # Errors
+/// [`HostError`] if the operator's variable holds none of its words.
+pub(crate) fn policy_of(
+    place: &Place,
+    environment: &BTreeMap<String, String>,
+) -> Result<SandboxPolicy, HostError> {
+    stricter_of(place.project.sandbox, environment)
+}
+
+fn stricter_of(
+    wish: Option<SandboxWish>,
+    environment: &BTreeMap<String, String>,
+) -> Result<SandboxPolicy, HostError> {
+    let policy = policy(environment)?;
+    let wish = match wish {
+        None => return Ok(policy),
+        Some(SandboxWish::Strict) => SandboxMode::Strict,
+        Some(SandboxWish::BestEffort) => SandboxMode::BestEffort,
+    };
+    Ok(SandboxPolicy { mode: stricter(policy.mode, wish), ..policy })
+}
+
+fn stricter(one: SandboxMode, other: SandboxMode) -> SandboxMode {
+    let rank = |mode: SandboxMode| match mode {
+        SandboxMode::Off => 0,
+        SandboxMode::BestEffort => 1,
+        SandboxMode::Strict => 2,
+    };
+    if rank(one) >= rank(other) { one } else { other }
+}
+
 /// The one jailer of this process.
 pub(crate) fn jailer(launcher: &Launcher) -> Arc<Jailer> {
     Arc::new(Jailer::new(launcher.clone(), JailerOptions::default()))
@@ -71,16 +104,17 @@ pub(crate) fn project_jailer(
     ProjectJailer::new(jailer, options)
 }
 
-/// What of the project no program sees: what FlexCore keeps there, and folders of secrets.
+/// What of the project no program sees: what FlexCore keeps there, and files of secrets.
 pub(crate) fn hidden_folders(place: &Place) -> Vec<PathBuf> {
     let root = &place.project.root;
     let secrets = place.project.secrets.iter().filter_map(|provider| match provider {
         SecretProvider::File { folder } => Some(root.join(folder)),
+        SecretProvider::Vault(vault) => vault.token_file.as_ref().map(|file| root.join(file)),
         SecretProvider::Environment { .. } => None,
     });
     let mut folders = vec![root.join(STATE_FOLDER), place.state_folder.clone()];
     folders.extend(secrets);
-    folders.retain(|folder| folder.is_dir());
+    folders.retain(|folder| folder.exists());
     folders.sort();
     folders.dedup();
     folders
@@ -101,7 +135,7 @@ pub(crate) fn rights(
         grants: Arc::new(grants),
         writable: place.project.writable.iter().map(|folder| in_project(&root, folder)).collect(),
         hidden: hidden_folders(place),
-        private_home: policy(environment)?.mode != SandboxMode::Off,
+        private_home: policy_of(place, environment)?.mode != SandboxMode::Off,
         root,
     })
 }
@@ -113,9 +147,10 @@ fn in_project(root: &Path, folder: &str) -> PathBuf {
 
 /// What a jail enforces on this machine.
 pub(crate) async fn report(
+    wish: Option<SandboxWish>,
     environment: &BTreeMap<String, String>,
 ) -> Result<SandboxReportView, HostError> {
-    let policy = policy(environment)?;
+    let policy = stricter_of(wish, environment)?;
     let program = BinaryHost::launcher_program();
     let report = probe(&program, JailerOptions::default()).await;
     let report = report.map_err(|error| failed(chain(&error)))?;
@@ -141,5 +176,23 @@ fn probed(control: &Control) -> ProbedControl {
         required: control.required,
         detail: Some(detail).filter(|detail| !detail.is_empty()),
         remedy: control.remedy().map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_may_only_ask_for_more() {
+        use SandboxMode::{BestEffort, Off, Strict};
+        for (operator, project, result) in [
+            (Strict, BestEffort, Strict),
+            (BestEffort, Strict, Strict),
+            (Off, BestEffort, BestEffort),
+            (BestEffort, BestEffort, BestEffort),
+        ] {
+            assert_eq!(stricter(operator, project), result);
+        }
     }
 }

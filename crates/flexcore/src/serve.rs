@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use flexcore_cli::{HostError, Place, ServeAddress, Writer};
 use flexcore_http::{Api, HealthChecks, Hosts, Observation, Router, Server, open_router, router};
+use flexcore_pipeline_file::SandboxWish;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -39,7 +40,11 @@ pub(crate) async fn serve(
     let environment = host.environment_of(place);
     let manager = ServiceManager::of(&environment);
     let server = listen::at(&settings.server).await?;
-    let opening = Opening { purpose: "serve", projects: settings.server.does(Role::Projection) };
+    let opening = Opening {
+        purpose: "serve",
+        projects: settings.server.does(Role::Projection),
+        vault: Some(&settings.secrets.vault),
+    };
     let writer = writer::open_for(host, place, opening).await?;
     let observed = Observation {
         metrics: Arc::new(Page {
@@ -50,7 +55,15 @@ pub(crate) async fn serve(
         sampler: observability.sampler(),
     };
     let paths = StatePaths::new(&place.state_folder);
-    let serving = Serving { writer: &writer, paths, environment, settings, observed, manager };
+    let serving = Serving {
+        writer: &writer,
+        paths,
+        environment,
+        wish: place.project.sandbox,
+        settings,
+        observed,
+        manager,
+    };
     let served = serving.run(server, ready, stop).await;
     writer.close().await?;
     observability.finish().await;
@@ -62,6 +75,8 @@ struct Serving<'a> {
     writer: &'a Writer,
     paths: StatePaths,
     environment: BTreeMap<String, String>,
+    /// How much of a jail the project asks for.
+    wish: Option<SandboxWish>,
     settings: Settings,
     observed: Observation,
     manager: ServiceManager,
@@ -78,7 +93,8 @@ impl Serving<'_> {
         let is_encrypted = server.is_encrypted();
         let token_file = self.paths.token();
         let folder = self.paths.folder().to_owned();
-        let checks = Arc::new(Checks::new(self.writer, folder, self.environment.clone()));
+        let checks =
+            Arc::new(Checks::new(self.writer, folder, (self.wish, self.environment.clone())));
         let ports = self.writer.services.ports();
         let api = Api {
             commands: self.writer.commands.clone(),

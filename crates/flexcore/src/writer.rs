@@ -13,11 +13,9 @@ use flexcore_app::{
 };
 use flexcore_artifacts::{FolderArtifacts, FolderLogs, LogOptions};
 use flexcore_cli::{CloseStore, HostError, Place, Writer};
-use flexcore_pipeline_file::SecretProvider as Configured;
 use flexcore_plugin_command::JailedCommandRunner;
 use flexcore_ports::Secrets;
 use flexcore_sandbox::{IsolationPolicy, Launcher, LauncherOptions};
-use flexcore_secrets::{EnvSecrets, FileSecrets, ProvidedSecrets, SecretMask, SecretProvider};
 use flexcore_sync::PumpSyncRunner;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -31,15 +29,13 @@ use crate::{
     observe::{CountedRequests, Watched},
     paths::StatePaths,
     plugins::{PluginSetting, Plugins},
-    sandbox,
+    sandbox, secrets,
+    settings::secrets::VaultSettings,
     store::{self, OpenStore},
 };
 
 /// How long the launcher of an earlier run may take to end its processes.
 const LAUNCHER_PATIENCE: Duration = Duration::from_mins(1);
-
-/// The prefix of secrets in the environment where the project file names no provider.
-const SECRET_PREFIX: &str = "FLEXCORE_SECRET_";
 
 /// What a store is opened for.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +44,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) purpose: &'a str,
     /// Whether the views follow the log; otherwise whoever asks for a list brings them up to date.
     pub(crate) projects: bool,
+    /// The operator's own Vault, which a server may have.
+    pub(crate) vault: Option<&'a VaultSettings>,
 }
 
 pub(crate) async fn open(
@@ -55,7 +53,7 @@ pub(crate) async fn open(
     place: &Place,
     purpose: &str,
 ) -> Result<Writer, HostError> {
-    open_for(host, place, Opening { purpose, projects: true }).await
+    open_for(host, place, Opening { purpose, projects: true, vault: None }).await
 }
 
 pub(crate) async fn open_for(
@@ -66,14 +64,15 @@ pub(crate) async fn open_for(
     let paths = StatePaths::new(&place.state_folder);
     let options = host.runner_options(place)?;
     let environment = Arc::new(host.environment_of(place));
-    let policy = sandbox::policy(&environment)?;
+    let policy = sandbox::policy_of(place, &environment)?;
     let checkpoints = CheckpointSettings::of(&environment, &place.project.root)?;
     let store = store::for_writing(place, opening.purpose).await?;
     // The folder's lock is ours: whatever an earlier run left behind is ended before anything runs.
     let launcher = start_launcher(&paths.launcher_lock()).await?;
     clear(&paths.work());
     let observability = host.observability();
-    let mut parts = Parts::new(&paths, &store, place, &environment);
+    let secrets = secrets::of(place, &environment, opening.vault)?;
+    let mut parts = Parts::new(&paths, &store, secrets, &environment);
     observability.hide(parts.ports.secrets.mask());
     parts.ports.store = observability.traced(parts.ports.store);
     let artifacts = FolderArtifacts::new(paths.artifacts());
@@ -179,10 +178,9 @@ impl Parts {
     pub(crate) fn new(
         paths: &StatePaths,
         store: &OpenStore,
-        place: &Place,
+        secrets: Arc<dyn Secrets>,
         environment: &Arc<BTreeMap<String, String>>,
     ) -> Self {
-        let secrets = secrets(place, environment);
         let clock = Arc::new(SystemClock);
         let logs =
             FolderLogs::new(paths.logs(), secrets.mask(), clock.clone(), LogOptions::default());
@@ -203,27 +201,6 @@ impl Parts {
         };
         Self { ports, logs }
     }
-}
-
-/// The providers that the project file names, first hit wins; without any, the environment.
-pub(crate) fn secrets(place: &Place, environment: &BTreeMap<String, String>) -> Arc<dyn Secrets> {
-    let variables =
-        || environment.iter().map(|(name, value)| (name.clone().into(), value.clone().into()));
-    let provider = |configured: &Configured| -> Box<dyn SecretProvider> {
-        match configured {
-            Configured::Environment { prefix } => {
-                Box::new(EnvSecrets::new(prefix.clone(), variables()))
-            }
-            Configured::File { folder } => {
-                Box::new(FileSecrets::new(place.project.root.join(folder)))
-            }
-        }
-    };
-    let mut providers: Vec<_> = place.project.secrets.iter().map(provider).collect();
-    if providers.is_empty() {
-        providers.push(Box::new(EnvSecrets::new(SECRET_PREFIX, variables())));
-    }
-    Arc::new(ProvidedSecrets::new(providers, Arc::new(SecretMask::default())))
 }
 
 pub(crate) async fn start_launcher(lock: &Path) -> Result<Launcher, HostError> {

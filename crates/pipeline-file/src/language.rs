@@ -29,8 +29,8 @@ pub use parameter::Parameter;
 pub use pipeline::{Defaults, PipelineFile};
 pub use plugin_call::{PluginCall, PluginCallSettings};
 pub use project::{
-    EnvironmentFile, PipelineOverride, PluginFile, ProjectFile, SecretEnvironment, SecretSource,
-    StepOverride, Switch,
+    EnvironmentFile, PipelineOverride, PluginFile, ProjectFile, SandboxWord, SecretEnvironment,
+    SecretSource, SecretVault, StepOverride, Switch,
 };
 pub use retention::Retention;
 pub use step::{Capabilities, Limits, Retry, RetryError, RetryJitter, RunOnWord, Step};

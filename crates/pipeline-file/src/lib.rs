@@ -84,7 +84,7 @@ pub use load::{find_pipeline, list_pipelines, load_pipeline, load_project, proje
 pub use package::ProjectPackage;
 pub use parameters::{ParameterError, ParameterInfo, ParameterInput, Parameters};
 pub use pipeline::{LoadedPipeline, Positions, parse_pipeline};
-pub use project::{PROJECT_FILE, Project, SecretProvider};
+pub use project::{PROJECT_FILE, Project, SandboxWish, SecretProvider, VaultSource};
 pub use render::{RenderError, TemplateError};
 pub use request::{RequestError, StepRequest};
 pub use resolve::{ResolvedPipeline, ResolvedStep, definition_of, resolve};

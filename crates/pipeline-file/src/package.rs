@@ -34,6 +34,12 @@ pub(crate) fn parse(from: &str) -> Option<(String, String)> {
     (legal(name, b"._-") && legal(version, b".+_-")).then(|| (one_form, version.to_owned()))
 }
 
+/// The name in `registered:NAME`.
+pub(crate) fn registered(from: &str) -> Option<&str> {
+    let name = from.strip_prefix("registered:")?;
+    name.parse::<flexcore_domain::PluginName>().is_ok().then_some(name)
+}
+
 /// The program of `pypi:NAME==VERSION`, once it is installed.
 pub(crate) fn program(from: &str) -> Option<String> {
     let (name, version) = parse(from)?;

@@ -37,6 +37,9 @@ pub struct Project {
     pub env_allow: Vec<String>,
     /// Where secrets come from, in order; the first that has one wins.
     pub secrets: Vec<SecretProvider>,
+    /// How much of its jail must hold for a program of the project to run, where it says so. It may
+    /// only ask for more than the operator.
+    pub sandbox: Option<SandboxWish>,
     /// The variables of `.env`, which lie below those of the process: they never override.
     pub dotenv: Vec<(String, String)>,
     /// The environments that it declares, in the order of their names.
@@ -44,6 +47,15 @@ pub struct Project {
     default_environment: Option<EnvironmentName>,
     stores: BTreeMap<Option<String>, String>,
     pub(crate) file: Option<ParsedFile>,
+}
+
+/// How much of its jail must hold for a program of the project to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SandboxWish {
+    /// Everything that it requires.
+    Strict,
+    /// What the machine can enforce.
+    BestEffort,
 }
 
 /// A place where secrets come from.
@@ -59,6 +71,28 @@ pub enum SecretProvider {
         /// The folder; a relative one starts at the project root.
         folder: PathBuf,
     },
+    /// A HashiCorp Vault.
+    Vault(VaultSource),
+}
+
+/// A Vault as a project names it. What is left open, the host's environment says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VaultSource {
+    /// Its address; else `VAULT_ADDR`.
+    pub address: Option<String>,
+    /// Where its key-value engine is mounted; else `secret`.
+    pub mount: Option<String>,
+    /// What stands in front of every path.
+    pub prefix: Option<String>,
+    /// A file with the token; a relative one starts at the project root.
+    pub token_file: Option<PathBuf>,
+    /// The environment variable with the token, where no file has it; else `VAULT_TOKEN`.
+    pub token_env: Option<String>,
+    /// The namespace; else `VAULT_NAMESPACE`.
+    pub namespace: Option<String>,
+    /// A file with authorities to trust; a relative one starts at the project root. Else
+    /// `VAULT_CACERT`.
+    pub ca: Option<PathBuf>,
 }
 
 impl Project {
@@ -71,6 +105,7 @@ impl Project {
             writable: vec![DEFAULT_WRITABLE.to_owned()],
             env_allow: Vec::new(),
             secrets: default_secrets(),
+            sandbox: None,
             dotenv: Vec::new(),
             environments: Vec::new(),
             default_environment: None,
@@ -110,6 +145,10 @@ impl Project {
             env_allow: typed.env_allow.unwrap_or_default(),
             secrets: typed.secrets.map_or_else(default_secrets, |sources| {
                 sources.into_iter().map(provider).collect()
+            }),
+            sandbox: typed.sandbox.map(|word| match word {
+                language::SandboxWord::Strict => SandboxWish::Strict,
+                language::SandboxWord::BestEffort => SandboxWish::BestEffort,
             }),
             stores: stores.collect(),
             environments: environments.keys().filter_map(|name| name.parse().ok()).collect(),
@@ -194,5 +233,14 @@ fn provider(source: language::SecretSource) -> SecretProvider {
             prefix: environment.prefix.unwrap_or_else(|| DEFAULT_SECRET_PREFIX.to_owned()),
         },
         language::SecretSource::File(folder) => SecretProvider::File { folder: folder.into() },
+        language::SecretSource::Vault(vault) => SecretProvider::Vault(VaultSource {
+            address: vault.address,
+            mount: vault.mount,
+            prefix: vault.prefix,
+            token_file: vault.token_file.map(PathBuf::from),
+            token_env: vault.token_env,
+            namespace: vault.namespace,
+            ca: vault.ca.map(PathBuf::from),
+        }),
     }
 }

@@ -99,6 +99,14 @@ impl ResolvedStep {
         })
     }
 
+    /// The registered plugins that a sync's tap and target are, by name.
+    pub fn registered_plugins(&self) -> [Option<String>; 2] {
+        ["tap", "target"].map(|end| match self.settings.get(end)?.get("registered") {
+            Some(Tree::Leaf(Value::String(name), _)) => Some(name.clone()),
+            _ => None,
+        })
+    }
+
     /// The name of a sync's bookmark: its `state`, else the step's id.
     pub fn bookmark_name(&self) -> String {
         match self.settings.get("state") {

@@ -149,6 +149,8 @@ pub enum PluginProgram {
     Native(String),
     /// A program and its first arguments; relative paths start at the project root.
     Command(Vec<String>),
+    /// The program of a registered plugin, by the plugin's name.
+    Registered(String),
 }
 
 /// What starts from the beginning.
@@ -302,6 +304,10 @@ impl Reader {
         native: Option<&str>,
     ) -> Result<PluginSettings, SettingsError> {
         let program = match (present(value, "command"), native) {
+            _ if present(value, "registered").is_some() => {
+                let name = &value["registered"];
+                PluginProgram::Registered(self.text(&format!("sync.{end}.registered"), name)?)
+            }
             (Some(command), _) => {
                 PluginProgram::Command(self.texts(&format!("sync.{end}.command"), command)?)
             }

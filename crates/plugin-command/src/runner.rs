@@ -86,6 +86,7 @@ impl JailedCommandRunner {
             project: &context.project_root,
             writable: &context.rights.writable,
             hidden: &context.rights.hidden,
+            files: None,
             work: folder,
             private: None,
             part: "",

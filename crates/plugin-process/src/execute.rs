@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::Fault,
-    grpc::{Call, Connection, GrpcError, encode},
+    grpc::{Call, Connection, GrpcError},
 };
 use input::Input;
 use results::Results;
@@ -66,9 +66,8 @@ pub(crate) async fn execute(
     let mut conversation =
         Conversation { stream, results: Results::new(CREDIT, bounds.output), log };
     let begin = begin(call, &input, bounds.timeout);
-    conversation.stream.sending.push(encode([&request(Request::Begin(begin))]));
+    conversation.stream.sending.push(&request(Request::Begin(begin)));
     if let Err(fault) = input.send(&mut conversation.stream.sending) {
-        conversation.stream.sending.reset();
         return ExecutionEnd { outcome: Err(fault), is_over: false };
     }
     conversation.hold(&mut input, bounds, cancel).await
@@ -200,10 +199,10 @@ impl Conversation<'_> {
         cancel: &CancellationToken,
         may_be_cancelled: bool,
     ) -> Next {
-        let Call { sending, receiving } = &mut self.stream;
+        let receiving = &mut self.stream.receiving;
         tokio::select! {
             biased;
-            message = sending.flush_while(receiving.next()) => Next::Message(message),
+            message = receiving.next() => Next::Message(message),
             () = cancel.cancelled(), if may_be_cancelled => Next::Cancelled,
             () = alarm.rings() => Next::TimeIsUp,
         }
@@ -218,8 +217,7 @@ impl Conversation<'_> {
         match message.message {
             Some(Response::Data(chunk)) => {
                 if let Some(credit) = self.results.take(chunk)? {
-                    let credit = request(Request::Credit(credit));
-                    self.stream.sending.push(encode([&credit]));
+                    self.stream.sending.push(&request(Request::Credit(credit)));
                 }
             }
             Some(Response::Credit(credit)) => {
@@ -243,7 +241,7 @@ impl Conversation<'_> {
             Stopping::TooLate(_) => "out of time",
         };
         let cancel = request(Request::Cancel(v1::Cancel { reason: reason.to_owned() }));
-        self.stream.sending.push(encode([&cancel]));
+        self.stream.sending.push(&cancel);
         *stopping = Some(why);
     }
 
@@ -251,8 +249,8 @@ impl Conversation<'_> {
         self.break_off(Fault::protocol(what))
     }
 
-    fn break_off(mut self, fault: Fault) -> ExecutionEnd {
-        self.stream.sending.reset();
+    /// The call ends with its stream, which goes with this.
+    fn break_off(self, fault: Fault) -> ExecutionEnd {
         ExecutionEnd { outcome: Err(fault), is_over: false }
     }
 }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     error::Fault,
     execute::{Bounds, ExecutionEnd},
-    grpc::{Connection, GrpcError, prefixed},
+    grpc::{Connection, GrpcError},
 };
 
 /// The file with a plugin's descriptors.
@@ -143,7 +143,7 @@ impl Method {
                 );
                 return Err(refused(message));
             }
-            return Ok(prefixed(&bytes));
+            return Ok(bytes.into());
         };
         let empty = json!({});
         let input = if input.is_null() { &empty } else { input };
@@ -151,7 +151,7 @@ impl Method {
         let message = message.map_err(|error| {
             refused(format!("its input is no {}: {error}", descriptor.input().full_name()))
         })?;
-        Ok(prefixed(&message.encode_to_vec()))
+        Ok(message.encode_to_vec().into())
     }
 
     fn decode(&self, bytes: Bytes) -> Result<Value, Fault> {

@@ -1,26 +1,35 @@
-//! gRPC, as much of it as a host of plugins needs: a client on one HTTP/2 connection over a Unix
-//! socket, without TLS and without compression.
+//! gRPC, as much of it as a host of plugins needs: tonic's client on one HTTP/2 connection over a
+//! Unix socket, without TLS and without compression.
 //!
-//! Written on h2 and not on a general client for two reasons. A call is driven by the task that makes
-//! it, so that a round trip wakes two tasks and not six; and everything that comes from a plugin meets
-//! a limit of ours before memory is taken for it.
+//! What is ours is the connection, because its socket was opened and looked at before, the limits of
+//! everything that a plugin can send, and what the errors say.
 
 mod call;
-mod frames;
+mod codec;
 mod status;
 
-use std::time::Duration;
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use flexcore_ports::TraceContext;
-use h2::client::{Builder, SendRequest};
-use http::{HeaderValue, Method, Request, Version, header};
+use http::{Request, Response, StatusCode, Uri, header, uri::PathAndQuery};
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{Builder, SendRequest},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use tokio::{net::UnixStream, task::JoinHandle};
+use tonic::{body::Body, client::Grpc, codegen::Service};
 
-pub(crate) use call::{Call, Receiving, Sending};
-pub(crate) use frames::{encode, prefixed};
+pub(crate) use call::{Call, Sending};
 pub(crate) use status::{GrpcError, Status};
+use status::{NotGrpc, Wrong};
 
 /// What a plugin may send on one stream before we have read it, and on all of them together.
 const STREAM_WINDOW: u32 = 4 << 20;
@@ -29,26 +38,28 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 const HEADER_BYTES: u32 = 64 << 10;
 const FRAME_BYTES: u32 = 1 << 20;
 
+/// What requests are addressed to; nobody looks at it.
+const ORIGIN: &str = "http://localhost";
+
 /// A connection to a plugin.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    sender: SendRequest<Bytes>,
+    sender: SendRequest<Body>,
     driver: JoinHandle<()>,
 }
 
 impl Connection {
     /// Takes a connected socket.
     pub(crate) async fn open(socket: UnixStream) -> Result<Self, GrpcError> {
-        let (sender, connection) = Builder::new()
-            .initial_window_size(STREAM_WINDOW)
+        let (sender, connection) = Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(FRAME_BYTES)
             .max_header_list_size(HEADER_BYTES)
-            .max_send_buffer_size(STREAM_WINDOW as usize)
-            .enable_push(false)
-            .handshake(socket)
+            .max_send_buf_size(STREAM_WINDOW as usize)
+            .handshake(TokioIo::new(socket))
             .await
-            .map_err(|error| GrpcError::from_h2(&error))?;
+            .map_err(|error| GrpcError::of_connection(&error))?;
         // How it ended is told to every call that is open then.
         let driver = tokio::spawn(async move { drop(connection.await) });
         Ok(Self { sender, driver })
@@ -56,7 +67,7 @@ impl Connection {
 
     /// Whether the plugin can still be called over it.
     pub(crate) fn is_open(&self) -> bool {
-        !self.driver.is_finished()
+        !self.driver.is_finished() && !self.sender.is_closed()
     }
 
     /// Begins a call. `path` is `/package.Service/Method`, `limit` the longest message that may come
@@ -72,17 +83,13 @@ impl Connection {
         limit: usize,
         span: Option<TraceContext>,
     ) -> Result<Call, GrpcError> {
-        let mut request = request(path)?;
-        if let Some(span) = span.and_then(|span| span.to_string().parse().ok()) {
-            request.headers_mut().insert("traceparent", span);
-        }
-        let mut sender = self.sender.clone();
-        std::future::poll_fn(|context| sender.poll_ready(context))
-            .await
-            .map_err(|error| GrpcError::from_h2(&error))?;
-        let (response, stream) =
-            sender.send_request(request, false).map_err(|error| GrpcError::from_h2(&error))?;
-        Ok(Call { sending: Sending::new(stream), receiving: Receiving::new(response, limit) })
+        let method = PathAndQuery::try_from(path);
+        let method = method.map_err(|_| GrpcError::NoMethod { path: path.to_owned() })?;
+        let mut client = Grpc::with_origin(Plugin(self.sender.clone()), Uri::from_static(ORIGIN))
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(usize::MAX);
+        client.ready().await.map_err(|error| GrpcError::of_connection(&*error))?;
+        Ok(Call::begin(client, method, span))
     }
 
     /// A call with one message each way.
@@ -92,14 +99,14 @@ impl Connection {
         question: &impl Message,
         (limit, deadline): (usize, Duration),
     ) -> Result<A, GrpcError> {
-        let answer = self.unary_bytes(path, encode([question]), limit);
+        let answer = self.unary_bytes(path, question.encode_to_vec().into(), limit);
         let bytes = tokio::time::timeout(deadline, answer)
             .await
             .map_err(|_| GrpcError::Late { after: deadline })??;
         A::decode(bytes).map_err(|error| GrpcError::undecodable(&error))
     }
 
-    /// A call with one message each way; `question` is framed, the answer is not.
+    /// A call with one message each way, both as they are.
     pub(crate) async fn unary_bytes(
         &self,
         path: &str,
@@ -107,14 +114,12 @@ impl Connection {
         limit: usize,
     ) -> Result<Bytes, GrpcError> {
         let Call { mut sending, mut receiving } = self.call(path, limit).await?;
-        sending.push(question);
+        sending.push_bytes(question);
         sending.end();
         let mut answer = None;
-        loop {
-            match sending.flush_while(receiving.next_bytes()).await? {
-                Some(bytes) if answer.is_none() => answer = Some(bytes),
-                Some(_) => return Err(GrpcError::broken("answered twice to one question")),
-                None => break,
+        while let Some(bytes) = receiving.next_bytes().await? {
+            if answer.replace(bytes).is_some() {
+                return Err(GrpcError::broken("answered twice to one question"));
             }
         }
         answer.ok_or_else(|| GrpcError::broken("said that it was done, and gave no answer"))
@@ -127,16 +132,35 @@ impl Drop for Connection {
     }
 }
 
-fn request(path: &str) -> Result<Request<()>, GrpcError> {
-    let uri = http::Uri::builder().scheme("http").authority("localhost").path_and_query(path);
-    let uri = uri.build().map_err(|_| GrpcError::NoMethod { path: path.to_owned() })?;
-    let mut request = Request::new(());
-    *request.method_mut() = Method::POST;
-    *request.version_mut() = Version::HTTP_2;
-    *request.uri_mut() = uri;
-    let headers = request.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static("flexcore"));
-    Ok(request)
+/// The connection as tonic takes it. Answers that are not gRPC's do not get to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Plugin(SendRequest<Body>);
+
+impl Service<Request<Body>> for Plugin {
+    type Response = Response<Incoming>;
+    type Error = Wrong;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Wrong>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Wrong>> {
+        self.0.poll_ready(context).map_err(Wrong::from)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let answer = self.0.send_request(request);
+        Box::pin(async move { Ok(checked(answer.await?)?) })
+    }
+}
+
+/// An answer whose headers are those of gRPC.
+fn checked(answer: Response<Incoming>) -> Result<Response<Incoming>, NotGrpc> {
+    if answer.status() != StatusCode::OK {
+        let status = answer.status().as_u16();
+        return Err(NotGrpc(format!("answered with HTTP status {status} instead of gRPC")));
+    }
+    let content = answer.headers().get(header::CONTENT_TYPE);
+    if content.is_some_and(|content| content.as_bytes().starts_with(b"application/grpc")) {
+        Ok(answer)
+    } else {
+        Err(NotGrpc("answered with something that is not gRPC".to_owned()))
+    }
 }

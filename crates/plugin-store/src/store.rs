@@ -160,6 +160,15 @@ impl PluginStore for FolderPluginStore {
         self.blocking(move |store| store.find(&digest)).await
     }
 
+    async fn find_program(&self, program: &Path) -> Result<Option<StoredPlugin>, PluginStoreError> {
+        let program = program.to_owned();
+        self.blocking(move |store| match store.digest_of(&program) {
+            Some(digest) => store.find(&digest),
+            None => Ok(None),
+        })
+        .await
+    }
+
     async fn discover(&self, folder: &Path) -> Result<Vec<DiscoveredPlugin>, PluginStoreError> {
         let folder = folder.to_owned();
         self.blocking(move |_| discover::discover(&folder)).await
@@ -237,6 +246,24 @@ impl Inner {
     fn find(&self, digest: &ContentDigest) -> Result<Option<StoredPlugin>, StoreError> {
         let trusted = keys::read(&self.trusted_keys)?;
         self.seen.find(&self.folders, digest, self.options.limits, &trusted)
+    }
+
+    /// The plugin in whose folder a program is, or the link to it that [`Self::link`] made.
+    fn digest_of(&self, program: &Path) -> Option<ContentDigest> {
+        // Only the folder: what lies in it may itself be a link, such as the Python of an environment.
+        let folders = self.folders.canonicalize().ok()?;
+        let target = match std::fs::read_link(program) {
+            Ok(target) => program.parent()?.join(target),
+            Err(_) => program.to_owned(),
+        };
+        let mut at = target.as_path();
+        loop {
+            let is_kept = at.parent().and_then(|parent| parent.canonicalize().ok());
+            if is_kept.is_some_and(|parent| parent == folders) {
+                return ContentDigest::parse(at.file_name()?.to_str()?);
+            }
+            at = at.parent()?;
+        }
     }
 
     fn remove(&self, digest: &ContentDigest) -> Result<(), StoreError> {

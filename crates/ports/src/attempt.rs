@@ -140,6 +140,8 @@ pub struct PluginSettings {
     pub environment: Vec<(OsString, OsString)>,
     /// Whether it is one of ours, which understands `FLEXCORE_COMMITTED_STATE`.
     pub native: bool,
+    /// Where its files are, if they are kept for it: a folder that its program may read.
+    pub folder: Option<PathBuf>,
 }
 
 /// What a select or metadata pattern that matches nothing does.

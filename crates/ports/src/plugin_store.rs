@@ -75,6 +75,16 @@ pub trait PluginStore: Send + Sync {
     /// [`PluginStoreError`] if its files are no longer what the digest says.
     async fn find(&self, digest: &ContentDigest) -> Result<Option<StoredPlugin>, PluginStoreError>;
 
+    /// The plugin whose program a path leads to, verified again; `None` if it leads to none of this
+    /// store's.
+    ///
+    /// # Errors
+    /// [`PluginStoreError`] if its files are no longer what the digest says.
+    async fn find_program(
+        &self,
+        program: &std::path::Path,
+    ) -> Result<Option<StoredPlugin>, PluginStoreError>;
+
     /// The plugins in a folder: each of its folders that has a `plugin.toml`, or itself.
     ///
     /// # Errors

@@ -43,4 +43,8 @@ pub trait Secrets: Send + Sync {
 pub trait Mask: Send + Sync + std::fmt::Debug {
     /// `text` with every known secret value replaced by `***`.
     fn apply<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str>;
+
+    /// Whether `text` holds a known secret value, in any form, that is too long to be there by
+    /// chance. For texts that cannot be masked without becoming other texts.
+    fn finds(&self, text: &str) -> bool;
 }

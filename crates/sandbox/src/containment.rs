@@ -98,14 +98,18 @@ pub struct Containment {
     hidden: Vec<PathBuf>,
     variables: Vec<VariableName>,
     has_scratch: bool,
+    may_start_programs: bool,
+    /// Whether to say what of its manifest is not held.
+    has_manifest: bool,
 }
 
 impl Containment {
     /// What `effective` allows, enforced as `policy` says. `base` are the limits that hold where
     /// `effective` says nothing.
     ///
-    /// Starting programs and reading the clock are not kept from any process. How much it hands
-    /// over, and how long it takes, is for its caller to watch.
+    /// Starting programs and reading the clock are not kept from any process; of one with a manifest
+    /// that did not ask for `exec` the record says so. How much it hands over, and how long it takes,
+    /// is for its caller to watch.
     ///
     /// # Errors
     /// A capability that no jail can give.
@@ -132,6 +136,8 @@ impl Containment {
             hidden: Vec::new(),
             variables: Vec::new(),
             has_scratch: false,
+            may_start_programs: false,
+            has_manifest: false,
         };
         for capability in effective.capabilities.iter() {
             containment.allow(capability)?;
@@ -161,6 +167,7 @@ impl Containment {
             SandboxProfile::Strict => Profile::Strict,
         };
         self.spec.strict |= demand.strict == Some(true);
+        self.has_manifest = true;
         Ok(self)
     }
 
@@ -193,11 +200,12 @@ impl Containment {
         self
     }
 
-    /// Shows an empty folder in place of this one, wherever it would be seen. What is shown from
-    /// inside it is seen nevertheless; what was granted from inside it is refused.
+    /// Shows an empty folder in place of this one, or of this file one that cannot be opened, wherever
+    /// it would be seen. What is shown from inside a folder is seen nevertheless; what was granted
+    /// from inside it is refused.
     #[must_use]
-    pub fn hide(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.hidden.push(folder.into());
+    pub fn hide(mut self, path: impl Into<PathBuf>) -> Self {
+        self.hidden.push(path.into());
         self
     }
 

@@ -52,8 +52,10 @@ pub struct Surroundings<'a> {
     pub project: &'a Path,
     /// Files and folders of it that the program may write. Those that are missing are made.
     pub writable: &'a [PathBuf],
-    /// Folders of it that the program does not see.
+    /// Files and folders of it that the program does not see.
     pub hidden: &'a [PathBuf],
+    /// Where the program's own files are, if they are kept for it; it may read them.
+    pub files: Option<&'a Path>,
     /// A private folder of the program, which is there already.
     pub work: &'a Path,
     /// A further private folder, if it has one.
@@ -164,7 +166,7 @@ impl ProjectJailer {
         surroundings: &Surroundings<'_>,
         request: &SpawnRequest,
     ) -> Containment {
-        let Surroundings { project, writable, hidden, work, private, .. } = *surroundings;
+        let Surroundings { project, writable, hidden, files, work, private, .. } = *surroundings;
         let mut shown = containment.show(project, Access::ReadOnly);
         for path in writable {
             // Where that is impossible, what the program says of its first write tells more.
@@ -175,6 +177,9 @@ impl ProjectJailer {
         }
         for path in hidden {
             shown = shown.hide(path);
+        }
+        if let Some(files) = files {
+            shown = shown.show(files, Access::ReadOnly);
         }
         shown = shown.show(work, Access::ReadWrite);
         if let Some(private) = private {

@@ -1,5 +1,5 @@
-//! Secret values from the environment and from files, and the mask that keeps them out of what
-//! people read.
+//! Secret values from the environment, from files and from HashiCorp Vault, and the mask that keeps
+//! them out of what people read.
 //!
 //! [`ProvidedSecrets`] is the `Secrets` port: an ordered list of [`SecretProvider`]s of which the
 //! first that has a secret wins. Every value that it hands out is known to its [`SecretMask`]
@@ -23,8 +23,10 @@ mod mask;
 mod provider;
 #[cfg(test)]
 mod testing;
+mod vault;
 
 pub use environment::EnvSecrets;
 pub use file::{FileSecrets, MAX_SECRET_BYTES};
 pub use mask::{MASK, MIN_MASKED_CHARS, SecretMask};
 pub use provider::{ProvidedSecrets, SecretProvider};
+pub use vault::{VaultSecrets, VaultSettingError, VaultSettings, VaultToken};

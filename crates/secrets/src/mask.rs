@@ -28,8 +28,10 @@ const MAX_DFA_PATTERN_BYTES: usize = 16 * 1024;
 /// * A value of [`MIN_MASKED_CHARS`] characters or more is hidden wherever it occurs, also inside
 ///   words, also without the white space around it, and line by line if it has several (lines
 ///   shorter than that are left alone: the `}` of a JSON key file is no secret).
-/// * Its JSON-escaped, percent-encoded, base64 and shell-quoted forms are hidden too; base64 also
-///   where the value is only part of what was encoded, as in a basic authorisation header.
+/// * Its JSON-escaped (also twice), percent-encoded, base64, hexadecimal and shell-quoted forms are
+///   hidden too, and those of HTML and of literals; base64 also where the value is only part of what
+///   was encoded, as in a basic authorisation header.
+/// * Where a text was cut in the middle of a value, what it ends with is hidden.
 /// * A shorter value is hidden only where it stands as a whole word, in its plain form. Hiding
 ///   each `a` of a text would spoil the text and give the secret away.
 /// * White space alone is never hidden.
@@ -49,6 +51,9 @@ struct Known {
     forms: Forms,
 }
 
+/// How much of a value has to stand at the end of a text to be taken for its beginning.
+const MIN_CUT_CHARS: usize = 8;
+
 impl SecretMask {
     /// Hides `value` from now on; when this returns, every later [`Mask::apply`] does.
     pub fn hide(&self, value: &str) {
@@ -66,6 +71,11 @@ impl Mask for SecretMask {
     fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let matcher = Arc::clone(&self.matcher.read().unwrap_or_else(PoisonError::into_inner));
         matcher.apply(text)
+    }
+
+    fn finds(&self, text: &str) -> bool {
+        let matcher = Arc::clone(&self.matcher.read().unwrap_or_else(PoisonError::into_inner));
+        matcher.finds(text)
     }
 }
 
@@ -89,6 +99,10 @@ enum Matcher {
         automaton: AhoCorasick,
         /// Patterns from this number on count only as whole words.
         first_word: usize,
+        /// By number of pattern: whether it is nowhere by chance.
+        telling: Vec<bool>,
+        /// Values that are looked for at the end of a text that was cut.
+        values: Vec<String>,
     },
     /// The secrets outgrew what an automaton can hold (gigabytes): no text may pass.
     Everything,
@@ -104,7 +118,12 @@ impl Matcher {
         let bytes: usize = patterns.iter().map(|pattern| pattern.len()).sum();
         let kind = (bytes > MAX_DFA_PATTERN_BYTES).then_some(AhoCorasickKind::ContiguousNFA);
         match AhoCorasick::builder().kind(kind).build(&patterns) {
-            Ok(automaton) => Self::Patterns { automaton, first_word: forms.anywhere.len() },
+            Ok(automaton) => Self::Patterns {
+                automaton,
+                first_word: forms.anywhere.len(),
+                telling: patterns.iter().map(|one| forms.telling.contains(*one)).collect(),
+                values: forms.values.iter().cloned().collect(),
+            },
             Err(_) => Self::Everything,
         }
     }
@@ -113,10 +132,40 @@ impl Matcher {
         match self {
             Self::Nothing => Cow::Borrowed(text),
             Self::Everything => Cow::Borrowed(MASK),
-            Self::Patterns { automaton, .. } if !automaton.is_match(text) => Cow::Borrowed(text),
-            Self::Patterns { automaton, first_word } => hide(automaton, *first_word, text),
+            Self::Patterns { automaton, first_word, values, .. } => {
+                let masked = if automaton.is_match(text) {
+                    hide(automaton, *first_word, text)
+                } else {
+                    Cow::Borrowed(text)
+                };
+                match beginning_at_end(values, &masked) {
+                    Some(secret) => Cow::Owned(replace(&masked, &[secret])),
+                    None => masked,
+                }
+            }
         }
     }
+
+    fn finds(&self, text: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Patterns { automaton, telling, .. } => automaton
+                .find_overlapping_iter(text)
+                .any(|one| telling.get(one.pattern().as_usize()).is_some_and(|telling| *telling)),
+        }
+    }
+}
+
+/// Where a text ends in the beginning of a value, as one does that was cut there.
+fn beginning_at_end(values: &[String], text: &str) -> Option<Range<usize>> {
+    let end = text.trim_end_matches('…').len();
+    let longest = |value: &String| {
+        let beginnings = value.char_indices().map(|(at, _)| at).skip(MIN_CUT_CHARS);
+        beginnings.filter(|at| text[..end].ends_with(&value[..*at])).last()
+    };
+    let length = values.iter().filter_map(longest).max()?;
+    Some(end - length..end)
 }
 
 /// `text` without secrets.

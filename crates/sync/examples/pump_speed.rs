@@ -142,6 +142,7 @@ async fn sync(runner: &PumpSyncRunner, folder: &Path, file: &Path) -> Result<(),
         config: serde_json::json!({}),
         environment: Vec::new(),
         native: false,
+        folder: None,
     };
     let settings = SyncSettings {
         tap: plugin("tap", format!("exec cat '{}'", file.display())),

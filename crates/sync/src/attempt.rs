@@ -143,7 +143,11 @@ impl Attempt<'_> {
         trail: &mut Trail,
     ) -> Result<Program, PrepareError> {
         let private = self.workplace.private_folder(role)?;
-        let around = surroundings(&self.context, &private, role.as_str());
+        let files = match role {
+            Role::Tap => self.settings.tap.folder.as_deref(),
+            Role::Target => self.settings.target.folder.as_deref(),
+        };
+        let around = surroundings(&self.context, &private, files, role.as_str());
         match self.jailer.spawn(&around, request).await {
             Ok(housed) => Ok(Program::new(housed, trail)),
             Err(source) => Err(self.not_started(role, source)),

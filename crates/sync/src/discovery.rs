@@ -55,7 +55,7 @@ pub(crate) async fn discover(
     let invocation =
         Invocation { context, settings: tap, process: "discover", arguments, stdin: Stdin::Null };
     let private = workplace.private_folder(Role::Tap)?;
-    let around = surroundings(context, &private, "discover");
+    let around = surroundings(context, &private, tap.folder.as_deref(), "discover");
     let housed = jailer.spawn(&around, invocation.request(None)).await;
     let housed = housed.map_err(|source| PrepareError::Spawn { plugin: plugin.clone(), source })?;
     let Program { process, stdout, stderr, held, .. } = Program::new(housed, trail);

@@ -110,6 +110,7 @@ impl Drop for WorkFolder {
 pub(crate) fn surroundings<'a>(
     context: &'a AttemptContext,
     private: &'a Path,
+    files: Option<&'a Path>,
     part: &'a str,
 ) -> Surroundings<'a> {
     Surroundings {
@@ -117,6 +118,7 @@ pub(crate) fn surroundings<'a>(
         project: &context.project_root,
         writable: &context.rights.writable,
         hidden: &context.rights.hidden,
+        files,
         work: &context.work_folder,
         private: Some(private),
         part,

@@ -23,6 +23,7 @@ pub mod model_contract;
 mod model_log;
 pub mod postgres;
 pub mod snapshots_contract;
+pub mod vault;
 pub mod view_store_contract;
 
 pub use builders::{event, event_id, payload, stream};

@@ -41,7 +41,7 @@ impl HandleCommand<ExecutePipeline> for Services {
             return Ok(accepted(&there.order, true, 0));
         }
         must_begin(&pipeline)?;
-        let order = self.order(id, &pipeline, command)?;
+        let order = self.order(context, id, &pipeline, command).await?;
         let create = ExecutionCommand::Create(order.clone());
         let events = Execution::decide(None, &create, order.created_at)?;
         let append = Append::to(stream, 0, self.envelopes(context, &events));
@@ -80,8 +80,9 @@ fn accepted(order: &ExecutionOrder, repeated: bool, position: u64) -> ExecutionA
 
 impl Services {
     /// What the execution is created with: parameters bound, steps selected.
-    fn order(
+    async fn order(
         &self,
+        context: &RequestContext,
         id: ExecutionId,
         pipeline: &Pipeline,
         command: ExecutePipeline,
@@ -111,9 +112,7 @@ impl Services {
             created_at,
         };
         order.params = self.bind_params(&order, &resolved, command.params)?;
-        if let Some(rights) = &self.rights {
-            rights.check(&resolved, &order, self.host_environment())?;
-        }
+        self.check_grants(context, &resolved, &order).await?;
         Ok(order)
     }
 

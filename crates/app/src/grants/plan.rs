@@ -43,5 +43,5 @@ pub fn plan_rights(
         .with_scope(&no_secret, |scope| resolved.parameters.bind(&given.collect(), scope));
     // A parameter that a run would need need not be there for a look.
     order.params = Value::Object(bound.into_iter().flatten().collect());
-    survey(rights, resolved, &order, host)
+    survey(rights, resolved, &order, host, &BTreeMap::new())
 }

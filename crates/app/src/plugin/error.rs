@@ -23,6 +23,10 @@ pub(crate) const STATE_TOO_LARGE: &str = "FC0627";
 pub(crate) const NO_PLUGINS_HERE: &str = "FC0628";
 /// A secret that it was granted has no value.
 pub(crate) const NO_SECRET: &str = "FC0629";
+/// What it wants to keep holds the value of a secret.
+pub(crate) const SECRET_IN_STATE: &str = "FC0683";
+/// It is no Singer plugin, or not one for this end of a sync.
+pub(crate) const NO_SINGER: &str = "FC0684";
 
 /// A call that was refused before it began; nothing is the plugin's fault.
 pub(crate) fn refused(code: &'static str, message: impl Into<String>) -> PluginError {

@@ -10,7 +10,6 @@ use flexcore_domain::{
 };
 use flexcore_eventsourcing::StreamName;
 use flexcore_ports::{CallablePlugin, PluginEnd, PluginError, PluginOutput};
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -21,7 +20,6 @@ use super::{
 use crate::{
     HandleCommand, RequestContext, Services, UseCaseError,
     execution::audit::{isolation_view, use_view},
-    output::mask_output,
     repository::decode,
     streams,
 };
@@ -71,7 +69,6 @@ impl HandleCommand<ExecutePlugin> for Services {
         let begun = Instant::now();
         let cancel = CancellationToken::new();
         let end = self.call_plugin(context, (&found, &plugin), wish, log, cancel).await;
-        let end = self.masked(end);
         let duration = begun.elapsed();
         let command = PluginCommand::EndExecution(call_end(call, duration, &end));
         self.change::<Plugin>(context, &stream, &command).await?;
@@ -138,33 +135,6 @@ impl Services {
         if known.is_some_and(|known| *known != rights) {
             self.tell(context, found, PluginCommand::Grant(rights)).await;
         }
-    }
-
-    /// Without the values of known secrets.
-    pub(super) fn masked(&self, end: PluginEnd) -> PluginEnd {
-        let mask = self.ports.secrets.mask();
-        let hide = |value: Value| mask_output(&*mask, value);
-        let outcome = match end.outcome {
-            Ok(output) => Ok(PluginOutput {
-                result: output.result.map(hide),
-                records: output
-                    .records
-                    .into_iter()
-                    .map(|(name, records)| (name, records.into_iter().map(hide).collect()))
-                    .collect(),
-                state: output.state,
-            }),
-            Err(error) => Err(PluginError {
-                message: mask.apply(&error.message).into_owned(),
-                stderr_tail: error
-                    .stderr_tail
-                    .iter()
-                    .map(|line| mask.apply(line).into_owned())
-                    .collect(),
-                ..error
-            }),
-        };
-        PluginEnd { outcome, ..end }
     }
 }
 

@@ -399,4 +399,6 @@ fn is_open(plugin: &CallablePlugin, left: Duration) -> PluginError {
 }
 
 #[cfg(test)]
+mod quarantine;
+#[cfg(test)]
 mod tests;

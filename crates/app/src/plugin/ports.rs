@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use flexcore_plugin_protocol::{ContentDigest, Manifest, PluginKind};
-use flexcore_ports::{OperatorGrants, PluginHost, PluginStore};
+use flexcore_ports::{OperatorGrants, PluginHost, PluginStore, Secrets};
 use serde_json::Value;
+
+use super::masked::MaskedHost;
 
 /// The outside world of plugins, as the application sees it.
 #[derive(Clone)]
@@ -21,6 +23,17 @@ pub struct PluginPorts {
     pub project_root: PathBuf,
     /// How much happens at a time.
     pub bounds: PluginBounds,
+}
+
+impl PluginPorts {
+    /// The same with hosts whose words hold no known secret.
+    pub(crate) fn masked(self, secrets: &Arc<dyn Secrets>) -> Self {
+        let masked = |host| -> Arc<dyn PluginHost> {
+            Arc::new(MaskedHost { host, secrets: Arc::clone(secrets) })
+        };
+        let hosts = self.hosts.into_iter().map(|(kind, host)| (kind, masked(host))).collect();
+        Self { hosts, ..self }
+    }
 }
 
 impl fmt::Debug for PluginPorts {

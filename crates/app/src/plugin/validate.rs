@@ -30,12 +30,11 @@ impl HandleQuery<ValidatePluginConfig> for Services {
         let plugin = self.callable(context, &found, Asker::default())?;
         let asked = self.plugins()?.validate(&plugin, &query.config).await;
         let problems = self.note(context, &found, asked).await?;
-        let mask = self.ports.secrets.mask();
         let problems: Vec<_> = problems
             .into_iter()
             .map(|problem| ConfigProblemView {
                 pointer: problem.pointer,
-                message: mask.apply(&problem.message).into_owned(),
+                message: problem.message,
                 warning: problem.warning,
             })
             .collect();

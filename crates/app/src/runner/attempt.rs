@@ -12,6 +12,7 @@ use flexcore_domain::{
     StoredOutput,
 };
 use flexcore_pipeline_file::{RenderedWork, StepRequest};
+use flexcore_plugin_protocol::Capability;
 use flexcore_ports::attempt::{
     AttemptContext, AttemptEnd, AttemptError, AttemptOutcome, AttemptRights,
 };
@@ -26,9 +27,10 @@ use super::{
     transition::Start,
 };
 use crate::{
-    RequestContext, Services,
+    RequestContext, Services, UseCaseError,
     grants::Asking,
     output::{mask_output, store_output},
+    plugin::{RegisteredPrograms, mask_uses},
     runner::Ownership,
 };
 
@@ -160,13 +162,11 @@ impl Session<'_> {
             request: rendered.request.clone(),
             cancel: cancel.clone(),
         };
-        let epoch = self.ownership.epoch.0;
-        let rights = task.rights(&rendered.work);
-        let context = task.attempt_context(attempt, epoch, rendered.environment, rights);
         let finished = self.finished.clone();
         let begin = Instant::now();
         // A task of its own: a panic in an adapter fails the attempt, not the execution.
-        let run = tokio::spawn(task.run(context, rendered.work).instrument(span));
+        let run = task.run(attempt, rendered.environment, rendered.work).instrument(span);
+        let run = tokio::spawn(run);
         let running = RunningAttempt { cancel, abort: run.abort_handle(), cancelled_for: None };
         self.running.insert(step.clone(), running);
         tokio::spawn(async move {
@@ -191,19 +191,21 @@ impl AttemptTask {
 
     async fn run(
         self,
-        context: Result<AttemptContext, AttemptError>,
+        attempt: u32,
+        environment: Vec<(String, String)>,
         work: RenderedWork,
     ) -> (AttemptResult, StepAudit) {
-        let context = match context {
-            Ok(context) => context,
-            Err(error) => return (AttemptResult::Failed(error), StepAudit::default()),
+        let prepared = self.prepare(attempt, environment, &work).await;
+        let (context, programs) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return (self.failed(error), StepAudit::default()),
         };
         let mut rights = context.rights.effective.clone();
         let (AttemptEnd { mut outcome, isolation, uses }, counts) = match work {
             RenderedWork::Command(settings) => {
                 (command::run(&self, context, settings).await, StepCounts::default())
             }
-            RenderedWork::Sync(settings) => sync::run(&self, context, *settings).await,
+            RenderedWork::Sync(settings) => sync::run(&self, context, *settings, programs).await,
             RenderedWork::Plugin(settings) => {
                 let called = plugin::run(&self, context, *settings).await;
                 rights = called.rights.unwrap_or_default();
@@ -214,11 +216,13 @@ impl AttemptTask {
             tracing::Span::current().record("error.class", error.class.as_str());
             hint::add(&self.step, error, &rights, &isolation);
         }
+        let mask = self.services().ports.secrets.mask();
+        let shown = |capability: &Capability| mask.apply(&capability.to_string()).into_owned();
         let audit = StepAudit {
             isolation,
-            granted: rights.capabilities.iter().map(ToString::to_string).collect(),
-            refused: rights.refused.iter().map(|one| one.capability.to_string()).collect(),
-            uses,
+            granted: rights.capabilities.iter().map(shown).collect(),
+            refused: rights.refused.iter().map(|one| shown(&one.capability)).collect(),
+            uses: mask_uses(&*mask, uses),
         };
         (self.result(outcome, counts).await, audit)
     }
@@ -234,19 +238,46 @@ impl AttemptTask {
                     Err(error) => AttemptResult::Failed(refused(error.to_string())),
                 }
             }
-            AttemptOutcome::Failed(mut error) => {
-                error.message = mask.apply(&error.message).into_owned();
-                for line in &mut error.stderr_tail {
-                    *line = mask.apply(line).into_owned();
-                }
-                AttemptResult::Failed(error)
-            }
+            AttemptOutcome::Failed(error) => self.failed(error),
             AttemptOutcome::Cancelled => AttemptResult::Cancelled,
         }
     }
 
+    /// A failure without the values of known secrets.
+    fn failed(&self, mut error: AttemptError) -> AttemptResult {
+        let mask = self.services().ports.secrets.mask();
+        error.message = mask.apply(&error.message).into_owned();
+        for line in &mut error.stderr_tail {
+            *line = mask.apply(line).into_owned();
+        }
+        AttemptResult::Failed(error)
+    }
+
+    /// What the attempt runs in, and the programs of registered plugins that it runs.
+    async fn prepare(
+        &self,
+        attempt: u32,
+        environment: Vec<(String, String)>,
+        work: &RenderedWork,
+    ) -> Result<(AttemptContext, RegisteredPrograms), AttemptError> {
+        let programs = match work {
+            RenderedWork::Sync(sync) => {
+                let root = &self.runner.options.project_root;
+                let found = self.services().registered_programs(&self.context, sync, root).await;
+                found.map_err(not_allowed)?
+            }
+            RenderedWork::Command(_) | RenderedWork::Plugin(_) => RegisteredPrograms::default(),
+        };
+        let rights = self.rights(work, &programs)?;
+        Ok((self.attempt_context(attempt, environment, rights)?, programs))
+    }
+
     /// What the step's programs may do. Whoever calls a plugin looks up its rights with it.
-    fn rights(&self, work: &RenderedWork) -> Result<AttemptRights, AttemptError> {
+    fn rights(
+        &self,
+        work: &RenderedWork,
+        programs: &RegisteredPrograms,
+    ) -> Result<AttemptRights, AttemptError> {
         let plugins = match work {
             RenderedWork::Command(_) => vec![],
             RenderedWork::Sync(sync) => vec![sync.tap.name.clone(), sync.target.name.clone()],
@@ -254,21 +285,16 @@ impl AttemptTask {
         };
         let Some(rights) = &self.services().rights else { return Ok(AttemptRights::default()) };
         let asking = Asking { pipeline: &self.execution.pipeline, step: &self.step, plugins };
-        rights.of_attempt(&asking, &self.request).map_err(|error| {
-            let body = error.body();
-            let hint = body.hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
-            refused(format!("{} ({}){hint}", body.message, body.code))
-        })
+        rights.of_attempt(&asking, &programs.add_to(&self.request)).map_err(not_allowed)
     }
 
     fn attempt_context(
         &self,
         attempt: u32,
-        epoch: u64,
         environment: Vec<(String, String)>,
-        rights: Result<AttemptRights, AttemptError>,
+        rights: AttemptRights,
     ) -> Result<AttemptContext, AttemptError> {
-        let rights = rights?;
+        let epoch = self.ownership.epoch.0;
         let id = self.execution.id;
         let log = self.services().ports.logs.open(id, &self.step, attempt);
         let log = log.map_err(|error| refused(format!("the attempt has no log: {error}")))?;
@@ -336,6 +362,13 @@ fn kind_of(work: &RenderedWork) -> &'static str {
 /// An attempt that was refused before it began, or after it ended.
 pub(super) fn refused(message: String) -> AttemptError {
     AttemptError { class: ErrorClass::Refused, message, exit_code: None, stderr_tail: vec![] }
+}
+
+/// One that a use case refused, with its code and what to do.
+fn not_allowed(error: UseCaseError) -> AttemptError {
+    let body = error.body();
+    let hint = body.hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
+    refused(format!("{} ({}){hint}", body.message, body.code))
 }
 
 fn internal(panic: &tokio::task::JoinError) -> AttemptError {

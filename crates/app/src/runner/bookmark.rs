@@ -149,6 +149,7 @@ impl BookmarkKeeper {
         let Some(newer) = text.and_then(|text| State::parse(text).ok()) else {
             return self.refuse("the target confirmed something that is no state").await;
         };
+        self.holds_no_secret("the bookmark", text.unwrap_or_default())?;
         let mut memory = self.recorder.memory.lock().await;
         let known = memory.newest()?;
         if newer.is_empty() && !known.is_empty() {
@@ -190,6 +191,7 @@ impl BookmarkKeeper {
         let Some(schema) = message.and_then(|message| message.get("schema").cloned()) else {
             return Ok(());
         };
+        self.holds_no_secret(&format!("the schema of stream `{stream}`"), &schema.to_string())?;
         let mut memory = self.recorder.memory.lock().await;
         let observe = DataStreamCommand::Observe { stream: stream.to_owned(), schema };
         self.recorder.record(&mut memory, observe).await.map_err(|error| lost(&error))
@@ -223,10 +225,23 @@ impl BookmarkKeeper {
         output
     }
 
+    /// Events are read forever, and a bookmark that was masked would be another one.
+    fn holds_no_secret(&self, what: &str, text: &str) -> Result<(), BookmarkRefused> {
+        if !self.recorder.services.ports.secrets.mask().finds(text) {
+            return Ok(());
+        }
+        let message = format!(
+            "{what} holds the value of a secret, and it would be part of an event that is read \
+             forever [FC0683]; look for a setting with which the tap leaves it out"
+        );
+        Err(BookmarkRefused { message })
+    }
+
     async fn refuse(&self, reason: &str) -> Result<(), BookmarkRefused> {
+        let reason = self.recorder.services.ports.secrets.mask().apply(reason).into_owned();
         self.log.line(LogSource::Runner, &format!("bookmark refused: {reason}"));
         let mut memory = self.recorder.memory.lock().await;
-        let (execution, reason) = (self.recorder.execution, reason.to_owned());
+        let execution = self.recorder.execution;
         let refuse = DataStreamCommand::Refuse { execution, reason };
         self.recorder.record(&mut memory, refuse).await.map_err(|error| lost(&error))
     }

@@ -176,6 +176,12 @@ async fn keep(
         return Err(error::refused(error::STATE_TOO_LARGE, message).into());
     }
     let (services, ownership) = (task.services(), &task.ownership);
+    if services.ports.secrets.mask().finds(&text) {
+        let message = "what the plugin wants to keep holds the value of a secret, and what a step \
+                       keeps is part of an event that is read forever; keep something else"
+            .to_owned();
+        return Err(error::refused(error::SECRET_IN_STATE, message).into());
+    }
     let set = DataStreamCommand::Set { state: JsonText(text.clone()) };
     for _ in 0..ATTEMPTS_ON_CONFLICT {
         let Loaded { state, version } = services.load::<DataStream>(stream).await?;

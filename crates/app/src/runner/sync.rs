@@ -15,12 +15,16 @@ use super::{
     attempt::{AttemptTask, refused},
     bookmark::{BookmarkKeeper, Start},
 };
-use crate::streams;
+use crate::{
+    plugin::{RegisteredProgram, RegisteredPrograms},
+    streams,
+};
 
 pub(super) async fn run(
     task: &AttemptTask,
     context: AttemptContext,
     settings: file::SyncSettings,
+    programs: RegisteredPrograms,
 ) -> (AttemptEnd, StepCounts) {
     let order = &task.execution;
     let stream = streams::data_stream(
@@ -42,8 +46,10 @@ pub(super) async fn run(
     };
     let keeper = Arc::new(keeper);
     let from = starting_state(task, &settings, &start);
-    let native = |name: &str| native_argv(&task.runner.options.executable, name);
-    let settings = translate(settings, order.streams.clone(), from, start.committed, native);
+    let programs = Programs { executable: &task.runner.options.executable, registered: programs };
+    let mut settings = translate(settings, programs);
+    settings.only_streams.clone_from(&order.streams);
+    (settings.state, settings.committed_state) = (from, start.committed);
     let observer = Observer {
         keeper: Arc::clone(&keeper),
         step: task.step.clone(),
@@ -79,6 +85,8 @@ fn identity(plugin: &file::PluginSettings) -> String {
         file::PluginProgram::Command(argv) => {
             format!("{} ({})", plugin.name, argv.first().map_or("", String::as_str))
         }
+        // Another version of it goes on where this one ended.
+        file::PluginProgram::Registered(name) => format!("{} (registered:{name})", plugin.name),
     }
 }
 
@@ -128,18 +136,23 @@ fn native_argv(executable: &Path, name: &str) -> Vec<OsString> {
     std::iter::once(executable.into()).chain(words.map(OsString::from)).collect()
 }
 
-fn translate(
-    settings: file::SyncSettings,
-    only_streams: Vec<String>,
-    state: Option<String>,
-    committed_state: Option<String>,
-    native: impl Fn(&str) -> Vec<OsString>,
-) -> SyncSettings {
-    let plugin = |plugin: file::PluginSettings| {
+/// Where the programs of a sync come from.
+struct Programs<'a> {
+    executable: &'a Path,
+    registered: RegisteredPrograms,
+}
+
+fn translate(settings: file::SyncSettings, programs: Programs<'_>) -> SyncSettings {
+    let Programs { executable, registered } = programs;
+    let plugin = |plugin: file::PluginSettings, registered: Option<RegisteredProgram>| {
         let is_native = matches!(plugin.program, file::PluginProgram::Native(_));
+        let folder = registered.as_ref().and_then(|program| program.folder.clone());
         let argv = match plugin.program {
-            file::PluginProgram::Native(name) => native(&name),
+            file::PluginProgram::Native(name) => native_argv(executable, &name),
             file::PluginProgram::Command(argv) => argv.into_iter().map(OsString::from).collect(),
+            file::PluginProgram::Registered(_) => {
+                registered.map(|program| program.argv).unwrap_or_default()
+            }
         };
         let environment = plugin.environment.into_iter();
         PluginSettings {
@@ -148,28 +161,33 @@ fn translate(
             config: plugin.config,
             environment: environment.map(|(name, value)| (name.into(), value.into())).collect(),
             native: is_native,
+            folder,
         }
     };
     SyncSettings {
-        tap: plugin(settings.tap),
-        target: plugin(settings.target),
+        tap: plugin(settings.tap, registered.tap),
+        target: plugin(settings.target, registered.target),
         select: settings.select,
         metadata: settings.metadata,
         schema: settings.schema,
-        only_streams,
+        only_streams: vec![],
         unmatched: match settings.unmatched {
             file::Unmatched::Fail => Unmatched::Fail,
             file::Unmatched::Warn => Unmatched::Warn,
         },
         max_line: settings.max_line,
-        state,
-        committed_state,
+        state: None,
+        committed_state: None,
     }
 }
 
 /// The settings of a tap that is only asked for its catalog.
-pub(crate) fn discovery_settings(settings: file::SyncSettings, executable: &Path) -> SyncSettings {
-    translate(settings, vec![], None, None, |name| native_argv(executable, name))
+pub(crate) fn discovery_settings(
+    settings: file::SyncSettings,
+    executable: &Path,
+    registered: RegisteredPrograms,
+) -> SyncSettings {
+    translate(settings, Programs { executable, registered })
 }
 
 /// Hands what the pump reports to the keeper of the bookmark and to whoever watches the run.

@@ -16,6 +16,7 @@ use flexcore_app::{QueryBus, RequestContext, Services};
 use flexcore_cli::Writer;
 use flexcore_eventsourcing::Timestamp;
 use flexcore_http::{Check, Health, HealthChecks};
+use flexcore_pipeline_file::SandboxWish;
 use tokio::{sync::OnceCell, time::timeout};
 
 use crate::sandbox;
@@ -35,6 +36,8 @@ pub(super) struct Checks {
     queries: QueryBus,
     state_folder: PathBuf,
     environment: BTreeMap<String, String>,
+    /// How much of a jail the project asks for.
+    wish: Option<SandboxWish>,
     /// What the machine enforces does not change while the process runs.
     sandbox: OnceCell<Check>,
     /// Both clocks at the start.
@@ -47,7 +50,7 @@ impl Checks {
     pub(super) fn new(
         writer: &Writer,
         state_folder: PathBuf,
-        environment: BTreeMap<String, String>,
+        (wish, environment): (Option<SandboxWish>, BTreeMap<String, String>),
     ) -> Self {
         let services = Arc::clone(&writer.services);
         let began = (Instant::now(), services.ports().clock.now());
@@ -56,6 +59,7 @@ impl Checks {
             queries: writer.queries.clone(),
             state_folder,
             environment,
+            wish,
             sandbox: OnceCell::new(),
             began,
             is_ready: AtomicBool::new(true),
@@ -117,7 +121,7 @@ impl Checks {
     }
 
     async fn sandbox(&self) -> Check {
-        let look = async || match sandbox::report(&self.environment).await {
+        let look = async || match sandbox::report(self.wish, &self.environment).await {
             Ok(report) => {
                 let held = report.controls.iter().filter(|one| one.state == "enforced").count();
                 let (tier, policy, all) = (report.tier, report.policy, report.controls.len());

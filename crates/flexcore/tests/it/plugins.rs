@@ -134,6 +134,20 @@ fn settings_are_checked_by_the_schema_and_by_the_plugin() {
 }
 
 #[test]
+fn a_test_of_a_plugin_holds_settings_against_its_schema() {
+    let project = Project::with(PIPELINE);
+    let test = |config: &str| {
+        let tried = project.json(&["plugin", "test", "json-transform", "--config", config]);
+        (tried.status.code(), tried.value())
+    };
+    let (code, good) = test("{\"filter\": \".\"}");
+    assert_eq!((code, &good["passed"]), (Some(0), &json!(true)), "{good:#}");
+    let (code, wrong) = test("{\"filter\": 7}");
+    assert_eq!((code, &wrong["passed"]), (Some(1), &json!(false)), "{wrong:#}");
+    assert!(wrong["checks"][1]["detail"].to_string().contains("/filter"), "{wrong:#}");
+}
+
+#[test]
 fn a_plugin_is_registered_from_its_folder_and_forgotten_again() {
     let project = with_broken_plugin();
     let registered = project.json(&["plugin", "register", "plugins/broken"]).completes().value();

@@ -162,6 +162,29 @@ impl Project {
         Finished::of(command, arguments)
     }
 
+    /// Runs the binary on a terminal of its own and answers the first question that ends with
+    /// `prompt`; what it showed there.
+    pub(crate) fn answering(&self, arguments: &[&str], prompt: &str, answer: &str) -> Finished {
+        let spawn = "import os, pty, sys
+prompt, answer, argv = sys.argv[1].encode(), sys.argv[2].encode(), sys.argv[3:]
+seen, asked = b'', False
+def read(fd):
+    global seen, asked
+    data = os.read(fd, 4096)
+    seen += data
+    if not asked and prompt in seen:
+        asked = True
+        os.write(fd, answer + b'\\n')
+    return data
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(argv, read)))";
+        let binary = self.command(arguments);
+        let mut command = Command::new("python3");
+        command.args(["-c", spawn, prompt, answer]).arg(binary.get_program());
+        command.args(binary.get_args()).current_dir(&self.root).stdin(Stdio::null());
+        command.env("TERM", "xterm");
+        Finished::of(command, arguments)
+    }
+
     /// The store's log holds together.
     pub(crate) fn assert_log_verifies(&self) {
         let reply = self.json(&["events", "verify"]).completes().value();

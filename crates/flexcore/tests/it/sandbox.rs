@@ -61,6 +61,77 @@ fn files_of_the_machine_need_a_grant() {
     assert!(granted.as_array().is_some_and(|all| all.iter().any(|one| *one == *expected)));
 }
 
+/// A step that asks for a file of the machine, in a project that was granted nothing.
+fn asking() -> Project {
+    let project = Project::new();
+    project.write("../outside/data", "from outside\n");
+    let outside = project.scratch().join("outside").canonicalize().expect("it is there");
+    let outside = outside.display();
+    project.write(
+        "pipeline.yaml",
+        format!(
+            "pipeline: p\nsteps:\n  - id: look\n    capabilities: {{ fs_read: ['{outside}'] }}\n    \
+             command: {{ run: \"mkdir -p out; cat {outside}/data > out/seen\" }}\n",
+        ),
+    );
+    project
+}
+
+const QUESTION: &str = "grant these? [y/N]";
+
+#[test]
+fn on_a_terminal_the_operator_is_asked_once_and_yes_is_kept() {
+    let project = asking();
+    let granted = project.answering(&["run", "pipeline.yaml"], QUESTION, "y").completes();
+    assert!(granted.stdout.contains("fs_read = ["), "the lines are shown first: {granted}");
+    assert_eq!(project.read("out/seen"), "from outside\n");
+    assert!(project.read(".flexcore/grants.toml").contains("fs_read"));
+    let again = project.on_terminal(&["run", "pipeline.yaml"]).completes();
+    assert!(!again.stdout.contains(QUESTION), "{again}");
+}
+
+#[test]
+fn on_a_terminal_no_grants_nothing_and_starts_nothing() {
+    for answer in ["n", "", "maybe"] {
+        let project = asking();
+        let refused = project.answering(&["run", "pipeline.yaml"], QUESTION, answer).ends_with(4);
+        assert!(refused.stdout.contains("FC0611"), "{refused}");
+        assert!(
+            !project.path(".flexcore/grants.toml").exists() && !project.path("out/seen").exists()
+        );
+    }
+}
+
+/// Runs the binary where it can have no namespace at all, so that only Landlock and filters are left.
+fn without_namespaces(project: &Project, arguments: &[&str]) -> crate::project::Finished {
+    let binary = project.command(arguments);
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user", "sh", "-c"]);
+    command.arg(
+        "echo 0 > /proc/sys/user/max_user_namespaces && \
+         exec setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all \"$@\"",
+    );
+    command.arg("sh").arg(binary.get_program()).args(binary.get_args());
+    command.current_dir(project.root()).stdin(std::process::Stdio::null()).env_clear();
+    command.envs(binary.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    crate::project::Finished::of(command, arguments)
+}
+
+#[test]
+fn strict_refuses_what_the_machine_cannot_enforce_and_a_project_may_ask_for_it() {
+    let project = script("touch out/ran");
+    without_namespaces(&project, &["run", "pipeline.yaml"]).completes();
+    assert!(project.path("out/ran").exists());
+    std::fs::remove_file(project.path("out/ran")).expect("it is there");
+    project.write("flexcore.yaml", "sandbox: strict\nwritable: [out/, made]\n");
+    let refused = without_namespaces(&project, &["run", "pipeline.yaml"]).ends_with(1);
+    assert!(refused.stderr.contains("mount_ns"), "{refused}");
+    assert!(!project.path("out/ran").exists());
+    // Where everything is enforced the same project runs.
+    project.flexcore(&["run", "pipeline.yaml"]).completes();
+    assert!(project.path("out/ran").exists());
+}
+
 #[test]
 fn a_step_without_network_reaches_nothing_and_is_told_so() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

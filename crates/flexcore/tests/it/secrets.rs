@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use flexcore_testkit::vault::VaultDouble;
+
 use crate::project::{Project, wait_until};
 
 const VALUE: &str = "correct-horse-battery-staple";
@@ -172,4 +174,34 @@ fn assert_private(file: &Path) {
     let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode(file), 0o600, "{}", file.display());
     assert_eq!(mode(file.parent().expect("a folder")), 0o700, "{}", file.display());
+}
+
+#[test]
+fn secrets_come_from_a_vault_where_the_project_says_so() {
+    let vault = VaultDouble::start().expect("a port");
+    vault.add_token("hvs.nobody-may-see-this", None, false);
+    vault.put("apps/shop/TOKEN", &format!(r#"{{"value":"{VALUE}"}}"#));
+    let project = Project::with(
+        "pipeline: p\nsteps:\n  - id: a\n    env: { X: \"{{ secret('TOKEN') }}\" }\n    \
+         command: { run: 'echo ${#X} > length; echo says $X; cat token || true' }\n",
+    );
+    project.write(
+        "flexcore.yaml",
+        format!(
+            "writable: ['.']\nsecrets:\n  - vault: {{ address: 'http://{}', prefix: apps/shop, \
+             token_file: token }}\n",
+            vault.address()
+        ),
+    );
+    project.write("token", "hvs.nobody-may-see-this\n");
+    project.flexcore(&["run", "pipeline.yaml"]).completes();
+    assert_eq!(project.read("length"), format!("{}\n", VALUE.len()));
+    let logs = project.flexcore(&["logs"]).completes().stdout;
+    assert!(logs.contains("says ***") && !logs.contains("nobody-may-see"), "{logs}");
+    vault.revoke("hvs.nobody-may-see-this");
+    let refused = project.json(&["run", "pipeline.yaml"]).ends_with(1);
+    let message = refused.value()["steps"][0]["error"]["message"].to_string();
+    assert!(message.contains("FC0681") && message.contains("/token"), "{message}");
+    assert!(!message.contains("nobody-may-see"), "{message}");
+    assert_eq!(files_with(&project.path(".flexcore"), VALUE), Vec::<String>::new());
 }

@@ -351,3 +351,27 @@ fn the_life_of_a_pipeline_over_rest() {
     server.end();
     project.assert_log_verifies();
 }
+
+#[test]
+fn what_a_killed_server_left_in_memory_is_swept_by_the_next_one() {
+    let runtime = tempfile::Builder::new().prefix("rt").tempdir_in("/tmp").expect("a folder");
+    let mut project = Project::with(TWO_STEPS);
+    project.set("XDG_RUNTIME_DIR", &runtime.path().display().to_string());
+    let folders = || {
+        let entries = std::fs::read_dir(runtime.path()).expect("a folder").flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        // That of attempts has the user's number in its name and stays.
+        names.filter(|name| name.len() == "flexcore-".len() + 12).collect::<Vec<_>>()
+    };
+    let mut killed = Served::start(&project, &[]);
+    let left = folders();
+    assert_eq!(left.len(), 1, "{left:?}");
+    let process = killed.process.take().expect("it runs");
+    assert!(process.kill_after(std::time::Duration::ZERO));
+    assert_eq!(folders(), left, "nobody was there to remove it");
+    let next = Served::start(&project, &[]);
+    let now = folders();
+    assert!(now.len() == 1 && now != left, "{now:?}");
+    next.end();
+    assert_eq!(folders(), Vec::<String>::new());
+}

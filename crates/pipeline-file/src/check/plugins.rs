@@ -233,6 +233,12 @@ fn check_from(project: &ParsedFile, name: &str, from: &str, at: Position) -> Opt
     let wrong = |code, message: String| Some(project.at(code, at, message));
     match from.split(':').next().unwrap_or_default() {
         "path" => None,
+        "registered" if package::registered(from).is_some() => None,
+        "registered" => {
+            let message = format!("`from` of plugin `{name}` does not say which registered plugin");
+            let hint = "write `registered:NAME`; `flexcore plugin list` has the names";
+            wrong(Code::IllegalValue, message).map(|found| found.hint(hint))
+        }
         "pypi" if package::parse(from).is_some() => None,
         "pypi" => {
             let message = format!("`from` of plugin `{name}` is no package with an exact version");
@@ -245,7 +251,7 @@ fn check_from(project: &ParsedFile, name: &str, from: &str, at: Position) -> Opt
         }
         _ => wrong(
             Code::IllegalValue,
-            "`from` begins with `path:`, `pypi:` or `git+https:`".to_owned(),
+            "`from` begins with `path:`, `pypi:`, `registered:` or `git+https:`".to_owned(),
         ),
     }
 }

@@ -1,5 +1,7 @@
 //! The project file: names, environments, globs, templates.
 
+mod secrets;
+
 use std::collections::BTreeMap;
 
 use flexcore_domain::EnvironmentName;
@@ -33,6 +35,7 @@ pub(crate) fn check(file: &ParsedFile) -> Vec<Diagnostic> {
     found.extend(check_globs(file));
     found.extend(check_variables(file));
     found.extend(check_stores(file));
+    found.extend(secrets::check(file));
     for key in ["plugins", "environments"] {
         if let Some(node) = file.node.get(key) {
             check_syntax(file, node, &mut found);

@@ -34,12 +34,25 @@ pub struct ProjectFile {
     pub env_allow: Option<Vec<String>>,
     /// Where secrets come from; the first that has one wins.
     pub secrets: Option<Vec<SecretSource>>,
+    /// How much of its jail must hold for a program of this project to run, where that is more than
+    /// the operator wants.
+    pub sandbox: Option<SandboxWord>,
     /// Plugins by name.
     pub plugins: Option<BTreeMap<String, PluginFile>>,
     /// The environment unless one is chosen.
     pub default_environment: Option<NameText>,
     /// Environments by name, each with what differs in it.
     pub environments: Option<BTreeMap<String, EnvironmentFile>>,
+}
+
+/// How much of its jail must hold for a program to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SandboxWord {
+    /// Everything that it requires; else the program is refused.
+    Strict,
+    /// What the machine can enforce; the rest is reported.
+    BestEffort,
 }
 
 /// A place where secrets come from.
@@ -50,6 +63,8 @@ pub enum SecretSource {
     Env(SecretEnvironment),
     /// A folder with a file for each secret, as container platforms mount them.
     File(String),
+    /// A HashiCorp Vault: its key-value engine, version 2.
+    Vault(SecretVault),
 }
 
 /// Environment variables with secrets.
@@ -61,6 +76,27 @@ pub struct SecretEnvironment {
     pub prefix: Option<String>,
 }
 
+/// A Vault with secrets, each at a path of its key-value engine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SecretVault {
+    /// Its address, such as `https://vault.example.com:8200`; `VAULT_ADDR` of the host unless given.
+    pub address: Option<String>,
+    /// Where the engine is mounted; `secret` unless given.
+    pub mount: Option<String>,
+    /// What stands in front of every path: with `apps/shop`, `secret('DB')` reads `apps/shop/DB`.
+    pub prefix: Option<String>,
+    /// A file with the token, which is read for each request.
+    pub token_file: Option<String>,
+    /// The host's environment variable with the token; `VAULT_TOKEN` unless given.
+    pub token_env: Option<String>,
+    /// The namespace, where Vault has them; `VAULT_NAMESPACE` of the host unless given.
+    pub namespace: Option<String>,
+    /// A file with certificates (PEM) of the authorities to trust; `VAULT_CACERT` of the host unless
+    /// given, else those of the system.
+    pub ca: Option<String>,
+}
+
 /// A plugin of the project.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -69,8 +105,9 @@ pub struct PluginFile {
     pub inherit: Option<NameText>,
     /// In an environment: the plugin that takes its place there.
     pub plugin: Option<NameText>,
-    /// Where it comes from: `path:PROGRAM`, or `pypi:NAME==VERSION`, which `flexcore plugin install`
-    /// installs; `git+https://` is not supported yet.
+    /// Where it comes from: `path:PROGRAM`; `registered:NAME`, a Singer plugin that was registered
+    /// with `flexcore plugin register`; or `pypi:NAME==VERSION`, which `flexcore plugin install`
+    /// installs. `git+https://` is not supported yet.
     pub from: Option<String>,
     /// The Python to install a package with, such as `3.11`.
     pub python: Option<Text>,

@@ -67,7 +67,7 @@ impl Resolver<'_> {
             .map(|tree| tree.only(OF_PROCESS))
             .fold(Tree::Map(Vec::new()), replace_program);
         name_program(&mut settings);
-        let runs_program = settings.get("command").is_some();
+        let runs_program = ["command", "registered"].iter().any(|way| settings.get(way).is_some());
         let native = if runs_program { None } else { Some(self.native(chain.first())?) };
         let (name, origin) =
             replaced.or(named).or_else(|| named_by_program(settings.get("command")))?;
@@ -122,11 +122,18 @@ struct Plugin {
     of_sync_in_environment: Option<Tree>,
 }
 
-/// Leaves `command` as the only way in which a program is named.
+/// Leaves `command` as the only way in which a program is named, or `registered` with the name of a
+/// plugin whose manifest names it.
 fn name_program(settings: &mut Tree) {
     let path = leaf(settings.take("path").as_ref());
-    let from = leaf(settings.take("from").as_ref())
-        .and_then(|(from, origin)| Some((program_of(&from)?, origin)));
+    let from = leaf(settings.take("from").as_ref());
+    if let Some((name, origin)) =
+        from.as_ref().and_then(|(from, origin)| Some((package::registered(from)?, origin)))
+    {
+        settings.set("registered", Tree::Leaf(Value::from(name), origin.clone()));
+        return;
+    }
+    let from = from.and_then(|(from, origin)| Some((program_of(&from)?, origin)));
     if let Some((path, origin)) = path.or(from) {
         settings.set("command", Tree::Leaf(Value::from(vec![path]), origin));
     }

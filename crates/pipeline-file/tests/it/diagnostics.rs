@@ -219,6 +219,19 @@ environments:
 }
 
 #[test]
+fn a_vault_has_an_address_and_one_place_for_its_token() {
+    insta::assert_snapshot!(project_errors(
+        "secrets:
+  - { vault: { address: 'http://vault.example.com:8200', token_env: T, token_file: t } }
+  - { vault: { address: 'https://me:hunter2@vault', mont: kv } }
+  - { vault: { address: 'http://localhost:8200', prefix: apps/shop } }
+  - { vault: {} }
+  - { vault: { address: 'vault:8200' } }
+"
+    ));
+}
+
+#[test]
 fn what_a_pipeline_uses_of_its_project_is_checked_with_it() {
     let project = project(
         "plugins:

@@ -3,7 +3,8 @@
 use std::fs;
 
 use flexcore_pipeline_file::{
-    SecretProvider, find_pipeline, list_pipelines, load_pipeline, load_project, project_root,
+    SecretProvider, VaultSource, find_pipeline, list_pipelines, load_pipeline, load_project,
+    project_root,
 };
 
 use crate::support::CONNECTORS;
@@ -83,7 +84,7 @@ fn a_project_reads_its_file_and_its_variables() {
 project: shop
 env_allow: [REGION]
 writable: [out/, tmp/]
-secrets: [{ env: { prefix: SHOP_ } }, { file: secrets }, { env: {} }]
+secrets: [{ env: { prefix: SHOP_ } }, { file: secrets }, { env: {} }, { vault: { prefix: shop } }]
 default_environment: dev
 environments: { dev: {}, prod: {} }
 ";
@@ -94,7 +95,9 @@ environments: { dev: {}, prod: {} }
     assert_eq!(project.dotenv, [("REGION".to_owned(), "eu".to_owned())]);
     let prefix = |text: &str| SecretProvider::Environment { prefix: text.to_owned() };
     let file = SecretProvider::File { folder: "secrets".into() };
-    assert_eq!(project.secrets, [prefix("SHOP_"), file, prefix("FLEXCORE_SECRET_")]);
+    let vault = VaultSource { prefix: Some("shop".to_owned()), ..VaultSource::default() };
+    let vault = SecretProvider::Vault(vault);
+    assert_eq!(project.secrets, [prefix("SHOP_"), file, prefix("FLEXCORE_SECRET_"), vault]);
     assert_eq!(project.environment(None, None).unwrap().as_str(), "dev");
     assert_eq!(project.environments.len(), 2);
 }

@@ -8,10 +8,7 @@ use flexcore_plugin_protocol::protobuf::v1::{
 use serde_json::Value;
 
 use super::request;
-use crate::{
-    error::Fault,
-    grpc::{Sending, encode},
-};
+use crate::{error::Fault, grpc::Sending};
 
 /// The data stream of a call's records.
 const DATA_STREAM: &str = "input";
@@ -100,13 +97,13 @@ impl<'a> Input<'a> {
                 payload: Some(Payload::Jsonl(payload)),
             };
             self.chunks += 1;
-            sending.push(encode([&request(Request::Data(chunk))]));
+            sending.push(&request(Request::Data(chunk)));
         }
         let is_all = self.held.is_empty() && self.next == self.records.unwrap_or_default().len();
         if is_all && !self.has_ended {
             self.has_ended = true;
             let end = v1::EndOfInput { chunks: self.chunks };
-            sending.push(encode([&request(Request::EndOfInput(end))]));
+            sending.push(&request(Request::EndOfInput(end)));
         }
         Ok(())
     }

@@ -1,9 +1,6 @@
 //! How a call ended.
 
-use std::{fmt, time::Duration};
-
-use http::HeaderMap;
-use percent_encoding::percent_decode;
+use std::{error::Error, fmt, time::Duration};
 
 /// The longest text of an error that is kept.
 const MESSAGE_BYTES: usize = 4 * 1024;
@@ -24,16 +21,11 @@ impl Status {
     pub(crate) const UNIMPLEMENTED: u32 = 12;
     pub(crate) const UNAVAILABLE: u32 = 14;
 
-    /// Reads trailers, or the headers of an answer that consists of nothing else.
-    pub(super) fn read(headers: &HeaderMap) -> Option<Result<Self, GrpcError>> {
-        let code = headers.get("grpc-status")?;
-        let Some(code) = code.to_str().ok().and_then(|code| code.parse().ok()) else {
-            return Some(Err(GrpcError::broken("ended a call with a status that is no number")));
-        };
-        let message = headers.get("grpc-message").map_or(&[][..], |message| message.as_bytes());
-        let mut message = percent_decode(message).decode_utf8_lossy().into_owned();
+    fn of(status: &tonic::Status) -> Self {
+        let mut message = status.message().to_owned();
         message.truncate(message.floor_char_boundary(MESSAGE_BYTES));
-        Some(Ok(Self { code, message }))
+        // Numbers of gRPC are small, and never negative.
+        Self { code: u32::try_from(status.code() as i32).unwrap_or_default(), message }
     }
 
     fn name(&self) -> &'static str {
@@ -118,15 +110,46 @@ impl GrpcError {
         Self::Broken { what: format!("sent a message that cannot be read ({error})") }
     }
 
-    /// What HTTP/2 says: resets and violations are the plugin's doing on a living connection.
-    pub(super) fn from_h2(error: &h2::Error) -> Self {
-        if error.is_io() || error.is_go_away() && error.is_remote() {
-            return Self::Lost { what: error.to_string() };
+    /// What a connection says that is not, or no longer, one to a plugin.
+    pub(super) fn of_connection(error: &(dyn Error + 'static)) -> Self {
+        let causes = || std::iter::successors(Some(error), |error| source_of(*error));
+        if let Some(NotGrpc(what)) = causes().find_map(<dyn Error>::downcast_ref::<NotGrpc>) {
+            return Self::Broken { what: what.clone() };
         }
-        match error.reason() {
-            Some(_) => Self::Broken { what: format!("broke the rules of HTTP/2 ({error})") },
-            None => Self::Lost { what: error.to_string() },
+        let last = causes().last().map_or_else(String::new, ToString::to_string);
+        let http = causes().find_map(<dyn Error>::downcast_ref::<h2::Error>);
+        // Resets and violations are the plugin's doing on a living connection.
+        match http {
+            Some(error) if error.is_io() || error.is_go_away() && error.is_remote() => {
+                Self::Lost { what: last }
+            }
+            Some(error) if error.reason().is_some() => {
+                Self::Broken { what: format!("broke the rules of HTTP/2 ({error})") }
+            }
+            _ => Self::Lost { what: last },
         }
+    }
+
+    /// How a call ended that did not end well. What tonic found has a cause, or one of its texts;
+    /// a plugin that says the same of itself is believed.
+    pub(super) fn of_call(status: &tonic::Status) -> Self {
+        if let Some(cause) = status.source() {
+            return Self::of_connection(cause);
+        }
+        let text = status.message();
+        if let Some((length, limit)) = lengths(text) {
+            return Self::TooLong { length, limit };
+        }
+        if text.starts_with("protocol error: missing grpc-status") {
+            return Self::broken("ended a call without saying how");
+        }
+        if text.starts_with("Unexpected EOF") {
+            return Self::broken("ended a call in the middle of a message");
+        }
+        if let Some(what) = text.strip_prefix("protocol error: ") {
+            return Self::Broken { what: format!("broke the rules of gRPC ({what})") };
+        }
+        Self::Status(Status::of(status))
     }
 
     /// Whether it could be that there is no plugin any more.
@@ -147,26 +170,50 @@ impl GrpcError {
     }
 }
 
+fn source_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    error.source()
+}
+
+/// What is wrong with a connection, as tonic takes it.
+pub(crate) type Wrong = Box<dyn Error + Send + Sync>;
+
+/// An answer that is not gRPC's.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NotGrpc(pub(super) String);
+
+/// The length of a message and the limit that it is beyond, as tonic words them.
+fn lengths(text: &str) -> Option<(usize, usize)> {
+    let rest = text.strip_prefix("Error, decoded message length too large: found ")?;
+    let (length, rest) = rest.split_once(" bytes, the limit is: ")?;
+    let limit = rest.split(' ').next()?;
+    Some((length.parse().ok()?, limit.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
-    }
-
     #[test]
-    fn a_status_is_read_with_its_text() {
-        let read = Status::read(&headers(&[("grpc-status", "3"), ("grpc-message", "50%25 of it")]));
-        let status = read.unwrap().unwrap();
-        assert_eq!((status.code, status.to_string().as_str()), (3, "invalid argument: 50% of it"));
+    fn a_status_is_shown_with_its_text() {
+        let said = Status::of(&tonic::Status::invalid_argument("50% of it"));
+        assert_eq!((said.code, said.to_string().as_str()), (3, "invalid argument: 50% of it"));
         assert_eq!(Status { code: 99, message: String::new() }.to_string(), "unknown");
+        let long = Status::of(&tonic::Status::internal("ä".repeat(MESSAGE_BYTES)));
+        assert!(long.message.len() <= MESSAGE_BYTES);
     }
 
     #[test]
-    fn a_status_that_is_no_number_breaks_the_rules() {
-        let read = Status::read(&headers(&[("grpc-status", "fine")]));
-        assert!(matches!(read, Some(Err(GrpcError::Broken { .. }))));
-        assert_eq!(Status::read(&headers(&[])), None);
+    fn what_the_library_found_is_told_from_what_a_plugin_says() {
+        let of = |status: tonic::Status| GrpcError::of_call(&status);
+        let text = "Error, decoded message length too large: found 7 bytes, the limit is: 5 bytes";
+        assert_eq!(
+            of(tonic::Status::out_of_range(text)),
+            GrpcError::TooLong { length: 7, limit: 5 }
+        );
+        let cause = Wrong::from(NotGrpc("answered with something that is not gRPC".to_owned()));
+        assert!(matches!(of(tonic::Status::from_error(cause)), GrpcError::Broken { .. }));
+        let said = of(tonic::Status::unavailable("try again"));
+        assert!(matches!(&said, GrpcError::Status(status) if status.code == Status::UNAVAILABLE));
     }
 }

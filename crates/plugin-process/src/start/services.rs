@@ -12,7 +12,7 @@ use flexcore_ports::{CallablePlugin, LogSource};
 use crate::{
     ProcessOptions,
     error::Fault,
-    grpc::{Call, Connection, GrpcError, Status, encode},
+    grpc::{Call, Connection, GrpcError, Status},
     output::{Lines, Output, Pace},
     process::{MAX_ANSWER, Services},
 };
@@ -100,7 +100,7 @@ async fn follow_prints(connection: &Connection, output: &Arc<Output>) -> Result<
     let Call { mut sending, mut receiving } =
         connection.call("/plugin.GRPCStdio/StreamStdio", MAX_ANSWER).await?;
     // google.protobuf.Empty has no fields, as this has none.
-    sending.push(encode([&goplugin::Empty {}]));
+    sending.push(&goplugin::Empty {});
     sending.end();
     let output = Arc::clone(output);
     // Ends with the connection.
@@ -108,9 +108,7 @@ async fn follow_prints(connection: &Connection, output: &Arc<Output>) -> Result<
         let mut lines = [Lines::default(), Lines::default()];
         let mut pace = Pace::default();
         let sources = [LogSource::Stdout, LogSource::Stderr];
-        while let Ok(Some(printed)) =
-            sending.flush_while(receiving.next::<goplugin::StdioData>()).await
-        {
+        while let Ok(Some(printed)) = receiving.next::<goplugin::StdioData>().await {
             let which = usize::from(printed.channel() == goplugin::stdio_data::Channel::Stderr);
             lines[which].feed(&printed.data, |line| output.line(sources[which], line));
             pace.keep(printed.data.len()).await;

@@ -99,7 +99,7 @@ async fn lies_in_an_execution_are_named_and_the_process_is_replaced() {
         ("length-of-4-GiB", "FC0644", "4294967295 bytes, and 16777216 are allowed"),
         ("long-message", "FC0644", "`max_frame`"),
         ("compressed", "FC0644", "compressed"),
-        ("half-a-message", "FC0644", "in the middle of a message"),
+        ("half-a-message", "FC0644", "half an answer"),
         ("half-an-answer", "FC0644", "half an answer"),
         ("no-status", "FC0644", "without saying how"),
         ("wrong-end", "FC0644", "says that it sent 5 chunks, and 0 came"),

@@ -53,6 +53,7 @@ pub(super) async fn run(jailer: &ProjectJailer, order: Order<'_>) -> Result<Vec<
         project: shown,
         writable: &[],
         hidden: &[],
+        files: None,
         work,
         private: None,
         part: "",

@@ -171,8 +171,9 @@ fn of_the_process(effective: &Effective) -> Effective {
     let is_own = |capability: &&Capability| {
         matches!(capability, Capability::FsRead(_) | Capability::FsWrite(_))
     };
-    let capabilities: Capabilities =
-        effective.capabilities.iter().filter(is_own).cloned().collect();
+    // A guest starts no programs whatever it was granted: there is nothing to say about its worker.
+    let own = effective.capabilities.iter().filter(is_own).cloned();
+    let capabilities: Capabilities = own.chain([Capability::Exec]).collect();
     let own = [
         LimitName::Cpu,
         LimitName::Disk,

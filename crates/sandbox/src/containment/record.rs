@@ -4,7 +4,7 @@ use flexcore_domain::{CapabilityUse, ControlRecord, Isolation, IsolationPlace};
 use flexcore_plugin_protocol::{Capability, CapabilityKind};
 
 use super::Containment;
-use crate::{Control, GrantUse, JailExit, Jailed, SandboxReport};
+use crate::{Control, ControlState, GrantUse, JailExit, Jailed, SandboxReport};
 
 impl Containment {
     /// What holds a program that was started by this.
@@ -19,7 +19,10 @@ impl Containment {
         } else {
             IsolationPlace::Jail { tier: report.tier.as_str().to_owned() }
         };
-        let controls = report.controls.iter().map(record).collect();
+        let mut controls: Vec<_> = report.controls.iter().map(record).collect();
+        if self.has_manifest && !self.may_start_programs && !self.is_off() {
+            controls.push(exec_is_not_held());
+        }
         Isolation { part: self.part.clone(), place, controls }
     }
 
@@ -65,6 +68,20 @@ impl Containment {
             });
         }
         uses
+    }
+}
+
+/// A process becomes its program by the very call that starts another: it cannot be taken away
+/// before, and nobody can take it away after.
+fn exec_is_not_held() -> ControlRecord {
+    ControlRecord {
+        name: CapabilityKind::Exec.key().to_owned(),
+        state: ControlState::Unavailable.as_str().to_owned(),
+        required: false,
+        detail:
+            "it was not granted `exec`, and nothing keeps it from starting the programs that its \
+                 jail shows; they are held by the same jail"
+                .to_owned(),
     }
 }
 

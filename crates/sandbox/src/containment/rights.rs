@@ -14,9 +14,9 @@ impl Containment {
             Capability::FsRead(path) => self.allow_path(path, Access::ReadOnly)?,
             Capability::FsWrite(path) => self.allow_path(path, Access::ReadWrite)?,
             Capability::Env(name) => self.variables.push(name.clone()),
-            // Whoever starts the program hands it the values; a process has the clock and its own
-            // exec anyway.
-            Capability::Secret(_) | Capability::Exec | Capability::Clock => {}
+            Capability::Exec => self.may_start_programs = true,
+            // Whoever starts the program hands it the values; a process has the clock anyway.
+            Capability::Secret(_) | Capability::Clock => {}
             Capability::Gpu => {
                 return Err(ContainmentError::NotPossible { capability: capability.to_string() });
             }

@@ -9,6 +9,9 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 /// whole words only: three characters occur by chance in nearly every text.
 pub const MIN_MASKED_CHARS: usize = 4;
 
+/// From this many characters on, a value is in a text because somebody put it there.
+pub(super) const MIN_TELLING_CHARS: usize = 12;
+
 /// RFC 3986: all but unreserved characters. Python's `quote` with `safe=""`.
 const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Python's `quote`, which leaves slashes.
@@ -47,6 +50,10 @@ pub(super) struct Forms {
     pub(super) anywhere: BTreeSet<String>,
     /// Hidden as whole words.
     pub(super) words: BTreeSet<String>,
+    /// Those of `anywhere` that are nowhere by chance.
+    pub(super) telling: BTreeSet<String>,
+    /// Plain values whose beginning is hidden where a text was cut.
+    pub(super) values: BTreeSet<String>,
 }
 
 impl Forms {
@@ -70,14 +77,47 @@ impl Forms {
     }
 
     fn add_long(&mut self, value: &str) {
-        if !self.anywhere.insert(value.to_owned()) {
-            return;
+        let mut forms = vec![value.to_owned(), value.replace('\'', r"'\''")];
+        let json = json_forms(value);
+        // What a program says about JSON it puts into JSON.
+        forms.extend(json.iter().flat_map(|form| json_forms(form)));
+        forms.extend(json);
+        forms.extend(literal_forms(value));
+        forms.extend(markup_forms(value));
+        forms.extend(percent_forms(value));
+        forms.extend(base64_forms(value.as_bytes()));
+        forms.extend(hex_forms(value.as_bytes()));
+        if is_telling(value) {
+            self.telling.extend(forms.iter().cloned());
+            self.values.insert(value.to_owned());
         }
-        self.anywhere.insert(value.replace('\'', r"'\''"));
-        self.anywhere.extend(json_forms(value));
-        self.anywhere.extend(percent_forms(value));
-        self.anywhere.extend(base64_forms(value.as_bytes()));
+        self.anywhere.extend(forms);
     }
+}
+
+fn is_telling(value: &str) -> bool {
+    value.chars().nth(MIN_TELLING_CHARS - 1).is_some()
+}
+
+/// As languages print a text that they show as a literal: Python's `repr`, shells' `$'…'`.
+fn literal_forms(value: &str) -> [String; 2] {
+    let slashes = value.replace('\\', r"\\");
+    let lines = slashes.replace('\n', r"\n").replace('\r', r"\r").replace('\t', r"\t");
+    [lines.replace('\'', r"\'"), lines]
+}
+
+/// As HTML and XML show it.
+fn markup_forms(value: &str) -> [String; 4] {
+    let text = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let quoted = text.replace('"', "&quot;");
+    let decimal = quoted.replace('\'', "&#39;");
+    let hexadecimal = quoted.replace('\'', "&#x27;");
+    [text, quoted.replace('\'', "&apos;"), decimal, hexadecimal]
+}
+
+fn hex_forms(value: &[u8]) -> [String; 2] {
+    let lower: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+    [lower.to_ascii_uppercase(), lower]
 }
 
 fn is_long(value: &str) -> bool {

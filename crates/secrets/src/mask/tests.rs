@@ -81,6 +81,42 @@ fn escaped_and_encoded_forms_are_hidden() {
 }
 
 #[test]
+fn what_programs_print_of_a_value_is_hidden_too() {
+    let mask = mask(&["pä\\ss \"w'rd\"<&\n-end"]);
+    for leak in [
+        r#"pä\\ss "w\'rd"<&\n-end"#,
+        r#"pä\\\\ss \\\"w'rd\\\"<&\\n-end"#,
+        r#"p\\u00e4\\\\ss \\\"w'rd\\\"<&\\n-end"#,
+        "pä\\ss &quot;w&#39;rd&quot;&lt;&amp;\n-end",
+        "pä\\ss &quot;w&#x27;rd&quot;&lt;&amp;\n-end",
+        "70c3a45c7373202277277264223c260a2d656e64",
+        "70C3A45C7373202277277264223C260A2D656E64",
+    ] {
+        assert_eq!(mask.apply(&format!("[{leak}]")), "[***]", "{leak}");
+    }
+}
+
+#[test]
+fn the_beginning_of_a_value_is_hidden_where_a_text_was_cut() {
+    let mask = mask(&["correct-horse-battery-staple"]);
+    assert_eq!(mask.apply("says correct-horse-ba"), "says ***");
+    assert_eq!(mask.apply("says correct-horse-ba…"), "says ***…");
+    assert_eq!(mask.apply("correct-horse-battery-staple correct-h"), "*** ***");
+    for harmless in ["says correct", "correct-horse is a phrase", "…"] {
+        assert_eq!(mask.apply(harmless), harmless);
+    }
+}
+
+#[test]
+fn only_long_values_are_found_and_short_ones_may_be_chance() {
+    let mask = mask(&["password", "correct-horse"]);
+    assert!(!mask.finds(r#"{"password": 1}"#));
+    assert!(mask.finds(r#"{"next": "https://h/?token=correct-horse&page=2"}"#));
+    assert!(mask.finds("Basic Y29ycmVjdC1ob3JzZQ=="));
+    assert!(!mask.finds("correct-hors"));
+}
+
+#[test]
 fn base64_is_hidden_wherever_the_value_begins() {
     let mask = mask(&["hunter2!"]);
     for user in ["", "a", "ab", "abc", "abcd"] {

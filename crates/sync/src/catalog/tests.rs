@@ -15,6 +15,7 @@ fn settings(select: &[&str]) -> SyncSettings {
         config: Value::Null,
         environment: Vec::new(),
         native: false,
+        folder: None,
     };
     SyncSettings {
         tap: plugin(),

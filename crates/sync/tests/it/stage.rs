@@ -204,6 +204,7 @@ fn settings(folder: &TempDir, tap: &str, target: &str) -> SyncSettings {
             config: json!({ "of": name }),
             environment: Vec::new(),
             native: false,
+            folder: None,
         }
     };
     SyncSettings {

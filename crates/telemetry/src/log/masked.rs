@@ -33,6 +33,11 @@ impl Mask for Masks {
         }
         shown
     }
+
+    fn finds(&self, text: &str) -> bool {
+        let masks = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        masks.iter().any(|mask| mask.finds(text))
+    }
 }
 
 /// Writes lines to standard error, masked. Each write is a whole line.

@@ -90,6 +90,10 @@ impl PluginStore for Nothing {
         Ok(None)
     }
 
+    async fn find_program(&self, _: &Path) -> Result<Option<StoredPlugin>, PluginStoreError> {
+        Ok(None)
+    }
+
     async fn discover(&self, _: &Path) -> Result<Vec<DiscoveredPlugin>, PluginStoreError> {
         Ok(vec![])
     }

@@ -98,7 +98,7 @@ pub(super) async fn initialize(
 }
 
 /// Asks what only a plugin knows: it has to be started for that, which a reader does not.
-async fn ask_by_writing<Q: flexcore_api::Query>(
+pub(super) async fn ask_by_writing<Q: flexcore_api::Query>(
     session: &Session<'_>,
     query: Q,
 ) -> Result<Q::Reply, Failure>
@@ -119,7 +119,7 @@ where
 }
 
 /// JSON as it was given, from a file, or from standard input.
-fn json(session: &Session<'_>, what: &str, text: &str) -> Result<Value, Failure> {
+pub(super) fn json(session: &Session<'_>, what: &str, text: &str) -> Result<Value, Failure> {
     let (text, place) = if text == "-" {
         let text = session.output.read_input().map_err(|error| {
             Failure::new(Code::File, format!("cannot read standard input: {error}"))

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use flexcore_api::InitializePlugin;
+use flexcore_api::{ConfigProblemView, InitializePlugin, ValidatePluginConfig};
 use flexcore_app::Discovery;
 use flexcore_pipeline_file::{ResolvedPipeline, SourceFile, parse_pipeline, resolve};
 use serde::Serialize;
 
+use super::call::{ask_by_writing, json};
 use crate::{
     Exit, Place,
     failure::{Code, Failure},
@@ -30,6 +31,9 @@ pub(crate) struct TestArguments {
     /// How many records to read of a tap; they are thrown away
     #[arg(long, value_name = "N", default_value_t = 5)]
     records: u64,
+    /// Settings to try a registered plugin with: JSON, or @FILE; those of a tap are the project's
+    #[arg(long, value_name = "JSON|@FILE")]
+    config: Option<String>,
 }
 
 /// What a test came to.
@@ -123,7 +127,24 @@ impl TestArguments {
                 Err(Failure::new(Code::Reply, problem.unwrap_or_else(|| "it is not well".into())))
             }
         });
-        Ok(report.add("it starts and is well", well))
+        if !report.add("it starts and is well", well) {
+            return Ok(false);
+        }
+        let Some(config) = &self.config else { return Ok(true) };
+        let query = ValidatePluginConfig {
+            name: self.name.clone(),
+            config: json(session, "config", config)?,
+        };
+        let held = ask_by_writing(session, query).await.and_then(|found| {
+            let line = |one: &ConfigProblemView| format!("{}: {}", one.pointer, one.message);
+            let lines: Vec<String> = found.problems.iter().map(line).collect();
+            if found.valid {
+                Ok(format!("by its schema and by itself; {} warnings", lines.len()))
+            } else {
+                Err(Failure::new(Code::Setting, lines.join("\n")))
+            }
+        });
+        Ok(report.add("it takes these settings", held))
     }
 }
 

@@ -35,6 +35,25 @@ fn a_run_of_forty_steps_and_a_sync_of_one_record_work() {
 }
 
 #[test]
+fn steps_call_plugins_and_their_calls_are_in_the_database() {
+    let project = Database::new().of(Project::with(
+        "pipeline: p\nsteps:\n  - id: add\n    plugin:\n      name: json-transform\n      \
+         config: { filter: \".x += 1\" }\n      input: [{ x: 1 }, { x: 2 }]\n",
+    ));
+    let view = project.json(&["run", "pipeline.yaml"]).completes().value();
+    let records = &view["steps"][0]["output"]["records"]["input"];
+    assert_eq!(records.to_string(), r#"[{"x":2},{"x":3}]"#, "{view:#}");
+    let sandbox = view["steps"][0]["sandbox"].to_string();
+    assert!(sandbox.contains("\"place\":\"jail\""), "{sandbox}");
+    let call =
+        ["plugin", "execute", "json-transform", "--config", "{\"filter\": \".\"}", "--input", "[]"];
+    project.json(&call).completes();
+    let calls = project.json(&["plugin", "calls", "json-transform"]).completes().value();
+    assert_eq!(calls["items"][0]["status"], "completed", "{calls:#}");
+    project.assert_log_verifies();
+}
+
+#[test]
 fn every_reader_reads_a_database() {
     let project = Database::new().of(Project::with(CHAIN));
     let nothing = project.flexcore(&["execution", "show"]).ends_with(4);

@@ -21,8 +21,8 @@ use rustix::{
 
 pub(super) use self::parts::usable_as_they_are;
 use self::parts::{
-    DEVICE, Part, READ_ONLY, Unheld, cover, covered, failed, failed_io, hold, set_attributes,
-    take_hold_for, take_hold_of_all, take_hold_of_runtime,
+    DEVICE, Part, READ_ONLY, Unheld, cover_file, cover_folder, covered, failed, failed_io, hold,
+    set_attributes, take_hold_for, take_hold_of_all, take_hold_of_runtime,
 };
 use super::Failed;
 use crate::jail::{
@@ -51,8 +51,8 @@ pub(super) fn furnish(spec: &JailSpec, user: Option<u32>) -> Result<Furnished, F
         None => (take_hold_of_all(spec)?, None, None),
     };
     parts.extend(binds);
-    for target in covered(spec) {
-        parts.push(cover(target)?);
+    for (target, is_folder) in covered(spec) {
+        parts.push(if is_folder { cover_folder(target)? } else { cover_file(target)? });
     }
     for name in DEVICES {
         let path = Path::new("/dev").join(name);

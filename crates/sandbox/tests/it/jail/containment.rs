@@ -25,7 +25,7 @@ async fn printed(jailed: &mut Jailed) -> String {
 
 /// A project with a state folder: seen but for that, whatever the tier.
 #[tokio::test]
-async fn a_hidden_folder_cannot_be_read_and_what_is_shown_from_inside_it_can() {
+async fn a_hidden_folder_or_file_cannot_be_read_and_what_is_shown_from_inside_it_can() {
     for stage in Stage::all() {
         let cage = Cage::new(stage).await;
         let project = cage.folder.path().join("plugin");
@@ -34,11 +34,13 @@ async fn a_hidden_folder_cannot_be_read_and_what_is_shown_from_inside_it_can() {
         fs::write(state.join("log.db"), "secret").unwrap();
         fs::write(state.join("kept/mine"), "mine").unwrap();
         fs::write(project.join("open"), "open").unwrap();
+        fs::write(project.join("token"), "secret").unwrap();
         let containment = contain(&Effective::default(), SandboxMode::BestEffort)
             .show(&project, Access::ReadOnly)
             .show(state.join("kept"), Access::ReadOnly)
-            .hide(&state);
-        let script = "cat open .flexcore/kept/mine; cat .flexcore/log.db; ls; \
+            .hide(&state)
+            .hide(project.join("token"));
+        let script = "cat open .flexcore/kept/mine; cat .flexcore/log.db token; ls; \
                       for file in new log.db; do (echo x > .flexcore/$file) 2>&1; done \
                       | grep -Ec 'denied|Permission|Read-only'";
         let mut request = cage.request(&["/bin/sh", "-c", script]);
@@ -46,7 +48,7 @@ async fn a_hidden_folder_cannot_be_read_and_what_is_shown_from_inside_it_can() {
         let mut jailed = containment.spawn(&cage.jailer, request, &[]).await.unwrap();
         let printed = printed(&mut jailed).await;
         assert!(printed.starts_with("openmine"), "{stage:?}: {printed}");
-        assert!(printed.contains("escape\nexhaust\nopen\n2\n"), "{stage:?}: {printed}");
+        assert!(printed.contains("escape\nexhaust\nopen\ntoken\n2\n"), "{stage:?}: {printed}");
         assert!(!printed.contains("secret"), "{stage:?}: {printed}");
         jailed.wait().await;
         assert!(!state.join("new").exists());

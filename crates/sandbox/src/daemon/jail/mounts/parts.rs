@@ -158,15 +158,15 @@ impl Part {
     }
 }
 
-/// Where the jail would show hidden folders.
-pub(super) fn covered(spec: &JailSpec) -> Vec<PathBuf> {
-    let mut covered: Vec<PathBuf> = Vec::new();
-    for hidden in spec.hidden.iter().filter(|hidden| hidden.is_dir()) {
+/// Where the jail would show hidden files and folders, and whether it is a folder.
+pub(super) fn covered(spec: &JailSpec) -> Vec<(PathBuf, bool)> {
+    let mut covered: Vec<(PathBuf, bool)> = Vec::new();
+    for hidden in spec.hidden.iter().filter(|hidden| hidden.exists()) {
         for bind in &spec.binds {
             match hidden.strip_prefix(&bind.source) {
                 // The folder itself is bound: then it is meant to be seen.
                 Ok(rest) if rest.as_os_str().is_empty() => {}
-                Ok(rest) => covered.push(bind.target.join(rest)),
+                Ok(rest) => covered.push((bind.target.join(rest), hidden.is_dir())),
                 Err(_) => {}
             }
         }
@@ -176,8 +176,13 @@ pub(super) fn covered(spec: &JailSpec) -> Vec<PathBuf> {
     covered
 }
 
+/// Instead of a file, a device on a mount that opens none: whoever opens it is told that they may not.
+pub(super) fn cover_file(target: PathBuf) -> Result<Part, Failed> {
+    hold(Path::new("/dev/null"), target, READ_ONLY)
+}
+
 /// An empty folder to show at `target`. It stays writable until what is bound inside has its place.
-pub(super) fn cover(target: PathBuf) -> Result<Part, Failed> {
+pub(super) fn cover_folder(target: PathBuf) -> Result<Part, Failed> {
     let make = || -> Result<OwnedFd, Errno> {
         let system = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         for (key, value) in [("mode", "0555"), ("size", "64k"), ("nr_inodes", "200")] {

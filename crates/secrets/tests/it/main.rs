@@ -1,0 +1,3 @@
+//! Secrets in a Vault, asked over real connections.
+
+mod vault;

@@ -98,6 +98,7 @@ test-integration: setup ## the tests that run real processes and files
 
 .PHONY: benchmark
 benchmark: ## measure, each number beside its limit: make benchmark [ONLY=group]
+	@scripts/setup.sh benchmark
 	cargo build --release --package flexcore
 	cargo run --release --package flexcore-benchmark -- $(ONLY)
 

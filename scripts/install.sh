@@ -25,7 +25,28 @@ install_packages() {
   say "installing $*"
   # A source of somebody else's that does not answer is no reason to stop; a package that is then missing is.
   as_root apt-get update --quiet=2 >&2 || say "apt-get update reported errors; going on with the lists at hand"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends "$@" >&2
+  local status=0
+  keep_servers_down
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends "$@" >&2 || status=$?
+  let_servers_start
+  return "$status"
+}
+
+# Packages that bring a server start it when they are installed; nobody asked for one on this machine. Debian's way to say
+# so: a program that forbids it (invoke-rc.d(8)).
+readonly POLICY=/usr/sbin/policy-rc.d
+policy_is_ours=false
+keep_servers_down() {
+  [[ ! -e $POLICY ]] || return 0
+  policy_is_ours=true
+  # shellcheck disable=SC2016
+  as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$0" && chmod 755 "$0"' "$POLICY"
+}
+let_servers_start() {
+  if $policy_is_ours; then
+    as_root rm --force "$POLICY"
+    policy_is_ours=false
+  fi
 }
 
 # install_cargo_tool NAME VERSION [OPTION…]: that version, unless cargo already finds it or a later one.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine lacks; run by `make setup`. Does nothing when nothing is missing.
+# Installs what the tests need and this machine lacks; run by `make setup`. Does nothing when nothing is missing. With the
+# word `benchmark`, what measurements need as well.
 #
 # * system packages, from Debian's archive (as root, or through sudo)
 # * cargo-nextest, from crates.io
@@ -30,9 +31,17 @@ readonly PROGRAMS=(
   "unshare util-linux"
 )
 
+# The same for what a measurement starts: `setup.sh benchmark` installs these as well.
+readonly BENCHMARK_PROGRAMS=(
+  "bwrap bubblewrap"
+  "nginx nginx-light"
+  "wrk wrk"
+)
+
 main() {
-  local missing=() entry program package
-  for entry in "${PROGRAMS[@]}"; do
+  local missing=() entry program package wanted=("${PROGRAMS[@]}")
+  [[ ${1:-} != benchmark ]] || wanted+=("${BENCHMARK_PROGRAMS[@]}")
+  for entry in "${wanted[@]}"; do
     read -r program package <<<"$entry"
     has "$program" || missing+=("$package")
   done

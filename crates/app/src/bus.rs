@@ -10,7 +10,9 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flexcore_api::{Command, Query};
+use flexcore_ports::StoreError;
 use tower::ServiceExt;
+use tracing::Instrument as _;
 
 use crate::{RequestContext, Services, UseCaseError};
 use idempotency::Serialised;
@@ -164,7 +166,15 @@ impl CommandBus {
         Services: HandleCommand<C>,
     {
         let message = CommandMessage { context: context.clone(), command };
-        self.stack.clone().oneshot(message).await
+        let carried_out = self.stack.clone().oneshot(message).in_current_span();
+        // A caller who leaves does not leave a command half done.
+        match tokio::spawn(carried_out).await {
+            Ok(answer) => answer,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(StoreError::Unavailable("this process ends".to_owned()).into()),
+            },
+        }
     }
 }
 

@@ -10,6 +10,8 @@ mod status;
 mod update;
 mod versions;
 
+use std::sync::Arc;
+
 use flexcore_domain::{
     NameReservation, Pipeline, PipelineDefinition, PipelineId, PipelineName,
     pipeline::PipelineEvent,
@@ -52,7 +54,7 @@ impl Services {
         name: &PipelineName,
     ) -> Result<Option<PipelineId>, UseCaseError> {
         let stream = streams::pipeline_name(&context.tenant, name);
-        let reservation = self.load::<NameReservation>(&stream).await?;
+        let reservation = self.load_shared::<NameReservation>(&stream).await?;
         Ok(reservation.state.and_then(|reservation| reservation.holder))
     }
 
@@ -61,7 +63,7 @@ impl Services {
         &self,
         context: &RequestContext,
         name: &str,
-    ) -> Result<Pipeline, UseCaseError> {
+    ) -> Result<Arc<Pipeline>, UseCaseError> {
         Ok(self.named_pipeline(context, name).await?.0)
     }
 
@@ -71,10 +73,10 @@ impl Services {
         &self,
         context: &RequestContext,
         name: &str,
-    ) -> Result<(Pipeline, u64), UseCaseError> {
+    ) -> Result<(Arc<Pipeline>, u64), UseCaseError> {
         let by_id = async |id: PipelineId| -> Result<_, UseCaseError> {
             let stream = streams::pipeline(&context.tenant, id);
-            let Loaded { state, version } = self.load::<Pipeline>(&stream).await?;
+            let Loaded { state, version } = self.load_shared::<Pipeline>(&stream).await?;
             Ok(state.map(|pipeline| (pipeline, version)))
         };
         if let Ok(id) = name.parse::<PipelineId>()

@@ -1,5 +1,6 @@
 //! Aggregates out of the log and back into it.
 
+mod cache;
 mod snapshot;
 
 use flexcore_event_codec::{StoredEvent, StoredState};
@@ -9,6 +10,7 @@ use flexcore_eventsourcing::{
 use flexcore_ports::AppendError;
 
 use crate::{RequestContext, Services, UseCaseError};
+pub(crate) use cache::AggregateCache;
 pub use snapshot::SnapshotPolicy;
 
 /// A stream with fewer events is folded from its beginning: looking for a snapshot would cost more.

@@ -11,7 +11,8 @@ use crate::{
     LogSubscriptions, PluginPorts, ProjectRights, Projector, SnapshotPolicy, Start, Tailer,
     TailerOptions,
     access::{AccessCache, AuditLog},
-    plugin::PluginLifecycle,
+    plugin::{CallQueues, PluginLifecycle},
+    repository::AggregateCache,
 };
 
 /// The outside world, as the application sees it.
@@ -64,10 +65,16 @@ pub struct Services {
     pub(crate) sampler: TraceSampler,
     /// The program's own log; `None` where it cannot be changed.
     pub(crate) log_control: Option<Arc<dyn LogControl>>,
+    /// Whether this process drives the executions that it creates.
+    pub(crate) drives: bool,
     /// What is known of callers.
     pub(crate) access: AccessCache,
     /// The parts of the audit trail that this process writes.
     pub(crate) audit: AuditLog,
+    /// Aggregates that nearly every request needs.
+    pub(crate) aggregates: AggregateCache,
+    /// What calls of plugins by hand are about to record.
+    pub(crate) calls: CallQueues,
 }
 
 impl Services {
@@ -82,8 +89,11 @@ impl Services {
             plugins: None,
             sampler: TraceSampler::OFF,
             log_control: None,
+            drives: true,
             access: AccessCache::default(),
             audit: AuditLog::default(),
+            aggregates: AggregateCache::default(),
+            calls: CallQueues::default(),
         }
     }
 
@@ -97,8 +107,11 @@ impl Services {
             plugins: None,
             sampler: TraceSampler::OFF,
             log_control: None,
+            drives: true,
             access: AccessCache::default(),
             audit: AuditLog::default(),
+            aggregates: AggregateCache::default(),
+            calls: CallQueues::default(),
         }
     }
 
@@ -106,6 +119,12 @@ impl Services {
     #[must_use]
     pub fn with_snapshots(self, snapshot_policy: SnapshotPolicy) -> Self {
         Self { snapshot_policy, ..self }
+    }
+
+    /// The same, for a process that drives the executions that it creates, or leaves them to others.
+    #[must_use]
+    pub fn driving(self, drives: bool) -> Self {
+        Self { drives, ..self }
     }
 
     /// The same, with what decides what steps may do.

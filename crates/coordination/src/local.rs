@@ -18,13 +18,15 @@ const NEVER: Duration = Duration::from_hours(24 * 365 * 30);
 #[derive(Debug)]
 pub struct LocalCoordinator {
     node: String,
-    leases: Mutex<HashMap<String, Entry>>,
+    leases: Mutex<Leases>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Entry {
-    token: u64,
-    held: bool,
+#[derive(Debug, Default)]
+struct Leases {
+    /// The tokens of leases that are held; one that was given back leaves nothing behind.
+    held: HashMap<String, u64>,
+    /// The last token of any lease: it grows for each name, whatever became of the others.
+    last_token: u64,
 }
 
 impl LocalCoordinator {
@@ -34,7 +36,7 @@ impl LocalCoordinator {
     }
 
     /// Nothing is done under this lock that could panic half-way.
-    fn leases(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn leases(&self) -> MutexGuard<'_, Leases> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -42,28 +44,28 @@ impl LocalCoordinator {
 #[async_trait]
 impl Coordinator for LocalCoordinator {
     async fn acquire(&self, name: &str, _: Duration) -> Result<LeaseAnswer, CoordinatorError> {
-        let mut leases = self.leases();
-        let entry = leases.entry(name.to_owned()).or_default();
-        if !entry.held {
-            *entry = Entry { token: entry.token + 1, held: true };
-        }
+        let leases = &mut *self.leases();
+        let token = *leases.held.entry(name.to_owned()).or_insert_with(|| {
+            leases.last_token += 1;
+            leases.last_token
+        });
         Ok(LeaseAnswer::Granted(Lease {
             name: name.to_owned(),
-            token: entry.token,
+            token,
             deadline: Instant::now() + NEVER,
         }))
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), CoordinatorError> {
         let mut leases = self.leases();
-        if let Some(entry) = leases.get_mut(&lease.name).filter(|e| e.token == lease.token) {
-            entry.held = false;
+        if leases.held.get(&lease.name) == Some(&lease.token) {
+            leases.held.remove(&lease.name);
         }
         Ok(())
     }
 
     async fn holder(&self, name: &str) -> Result<Option<LeaseHolder>, CoordinatorError> {
-        let held = self.leases().get(name).is_some_and(|entry| entry.held);
+        let held = self.leases().held.contains_key(name);
         Ok(held.then(|| LeaseHolder { node: self.node.clone(), expires_in: NEVER }))
     }
 }

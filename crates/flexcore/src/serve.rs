@@ -40,9 +40,11 @@ pub(crate) async fn serve(
     let environment = host.environment_of(place);
     let manager = ServiceManager::of(&environment);
     let server = listen::at(&settings.server).await?;
+    let does = |role| settings.server.does(role);
     let opening = Opening {
         purpose: "serve",
-        projects: settings.server.does(Role::Projection),
+        projects: does(Role::Projection),
+        drives: does(Role::Worker),
         vault: Some(&settings.secrets.vault),
     };
     let writer = writer::open_for(host, place, opening).await?;

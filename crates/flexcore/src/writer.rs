@@ -44,6 +44,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) purpose: &'a str,
     /// Whether the views follow the log; otherwise whoever asks for a list brings them up to date.
     pub(crate) projects: bool,
+    /// Whether executions that are created here are driven here.
+    pub(crate) drives: bool,
     /// The operator's own Vault, which a server may have.
     pub(crate) vault: Option<&'a VaultSettings>,
 }
@@ -53,7 +55,8 @@ pub(crate) async fn open(
     place: &Place,
     purpose: &str,
 ) -> Result<Writer, HostError> {
-    open_for(host, place, Opening { purpose, projects: true, vault: None }).await
+    let opening = Opening { purpose, projects: true, drives: true, vault: None };
+    open_for(host, place, opening).await
 }
 
 pub(crate) async fn open_for(
@@ -92,6 +95,7 @@ pub(crate) async fn open_for(
     .map_err(|error| failed(format!("there is no place for the sockets of plugins: {error}")))?;
     observability.watch(Watched::new(&jailer, &plugins.processes(), store.connections()));
     let services = Services::writing(parts.ports)
+        .driving(opening.drives)
         .with_rights(sandbox::rights(place, &environment)?)
         .with_plugins(plugins.ports.clone())
         .with_sampler(observability.sampler())

@@ -15,7 +15,7 @@ use std::{
 };
 
 use flexcore_domain::access::audit::AuditEvent;
-use flexcore_eventsourcing::{Append, StreamName, Timestamp};
+use flexcore_eventsourcing::{Append, EventData, StreamName, Timestamp};
 use flexcore_ports::{AppendError, Appended};
 
 use crate::{Permissions, RequestContext, Services, UseCaseError, format_time, streams};
@@ -143,15 +143,35 @@ impl Services {
         context: &RequestContext,
         append: Append,
     ) -> Result<Appended, AppendError> {
-        let Some(ticket) = context.audit.as_ref().filter(|ticket| !ticket.is_recorded()) else {
-            return self.ports.store.append(append).await;
-        };
+        self.append_for(&[context], append).await
+    }
+
+    /// The same for what several requests of one tenant change together.
+    pub(crate) async fn append_for(
+        &self,
+        contexts: &[&RequestContext],
+        append: Append,
+    ) -> Result<Appended, AppendError> {
         let written = append.writes.iter().find(|write| !write.events.is_empty());
         let subject = written.map(|write| write.stream.to_string());
-        let record = AuditEvent::CommandAccepted { request: ticket.request.to_owned(), subject };
-        let appended = self.append_record(context, append, &record).await;
+        let (mut tickets, mut records) = (vec![], vec![]);
+        for context in contexts {
+            let Some(ticket) = context.audit.as_ref().filter(|ticket| !ticket.is_recorded()) else {
+                continue;
+            };
+            let (request, subject) = (ticket.request.to_owned(), subject.clone());
+            let record = AuditEvent::CommandAccepted { request, subject };
+            records.extend(self.envelopes(context, std::slice::from_ref(&record)));
+            tickets.push(ticket);
+        }
+        let Some(context) = contexts.first().filter(|_| !records.is_empty()) else {
+            return self.ports.store.append(append).await;
+        };
+        let appended = self.append_records(&context.tenant, append, records).await;
         if appended.is_ok() {
-            ticket.is_recorded.store(true, Ordering::Release);
+            for ticket in tickets {
+                ticket.is_recorded.store(true, Ordering::Release);
+            }
         }
         appended
     }
@@ -228,7 +248,8 @@ impl Services {
 
     /// A record by itself. What it is about has happened: that it cannot be noted changes nothing.
     async fn note_record(&self, context: &RequestContext, record: &AuditEvent) {
-        match self.append_record(context, Append::default(), record).await {
+        let records = self.envelopes(context, std::slice::from_ref(record));
+        match self.append_records(&context.tenant, Append::default(), records).await {
             Ok(_) => {}
             // A store that takes nothing says so to everybody who asks it for anything.
             Err(AppendError::Unavailable(error)) => {
@@ -241,23 +262,24 @@ impl Services {
         }
     }
 
-    async fn append_record(
+    /// Appends records to a part of the trail that nobody else writes meanwhile, and what they are
+    /// about with them.
+    async fn append_records(
         &self,
-        context: &RequestContext,
+        tenant: &Arc<str>,
         append: Append,
-        record: &AuditEvent,
+        records: Vec<EventData>,
     ) -> Result<Appended, AppendError> {
         let day = format_time(self.ports.clock.now()).chars().take(10).collect::<String>();
-        let tenant = &context.tenant;
+        let count = records.len() as u64;
         let part = self.audit.take(tenant, &day).unwrap_or_else(|| {
             let key = self.ports.ids.next().simple().to_string();
             Part { stream: streams::audit(tenant, &day, &key), version: 0 }
         });
-        let events = self.envelopes(context, std::slice::from_ref(record));
-        let append = append.and(Append::to(part.stream.clone(), part.version, events));
+        let append = append.and(Append::to(part.stream.clone(), part.version, records));
         let appended = self.ports.store.append(append).await;
         let written = match &appended {
-            Ok(_) => Some(1),
+            Ok(_) => Some(count),
             Err(AppendError::Conflict { stream, .. }) if *stream != part.stream => Some(0),
             Err(AppendError::Invalid(_) | AppendError::Fenced { .. }) => Some(0),
             // Nobody knows what stands there: another part takes what comes.

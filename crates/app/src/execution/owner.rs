@@ -17,10 +17,13 @@ pub(crate) fn lease_name(execution: ExecutionId) -> String {
 const UNTIL_DRIVEN: Duration = Duration::from_secs(6);
 
 impl Services {
-    /// Takes the lease of an execution that is about to be created: whoever creates one drives it,
-    /// and until then others must not take it for interrupted. Nothing is lost if somebody has the
-    /// lease: then the execution is there already.
+    /// Takes the lease of an execution that is about to be created and that this process is going to
+    /// drive: until it does, others must not take it for interrupted. Nothing is lost if somebody has
+    /// the lease: then the execution is there already.
     pub(super) async fn expect_to_drive(&self, execution: ExecutionId) -> Result<(), UseCaseError> {
+        if !self.drives {
+            return Ok(());
+        }
         let taken = self.ports.coordinator.acquire(&lease_name(execution), UNTIL_DRIVEN).await;
         taken.map(drop).map_err(|error| StoreError::Unavailable(error.to_string()).into())
     }

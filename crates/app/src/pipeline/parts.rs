@@ -40,7 +40,7 @@ impl HandleQuery<ListPipelineExecutions> for Services {
         let (pipeline, _) = self.named_pipeline(context, &pipeline).await?;
         self.up_to_date(View::Executions).await?;
         let filter = ExecutionFilter {
-            pipeline: Some(pipeline.definition.name),
+            pipeline: Some(pipeline.definition.name.clone()),
             statuses,
             ..ExecutionFilter::of(Arc::clone(&context.tenant))
         };

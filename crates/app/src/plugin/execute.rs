@@ -56,7 +56,7 @@ impl HandleCommand<ExecutePlugin> for Services {
             .open(execution, &step, attempt)
             .map_err(|error| UseCaseError::refused(format!("the call has no log: {error}")))?;
         let start = PluginCommand::StartExecution { call, operation: command.operation.clone() };
-        self.change::<Plugin>(context, &stream, &start).await?;
+        self.record_call(context, &stream, start).await?;
         let wish = Wish {
             id: call.to_string(),
             idempotency_key: call.to_string(),
@@ -70,8 +70,8 @@ impl HandleCommand<ExecutePlugin> for Services {
         let cancel = CancellationToken::new();
         let end = self.call_plugin(context, (&found, &plugin), wish, log, cancel).await;
         let duration = begun.elapsed();
-        let command = PluginCommand::EndExecution(call_end(call, duration, &end));
-        self.change::<Plugin>(context, &stream, &command).await?;
+        let ended = PluginCommand::EndExecution(call_end(call, duration, &end));
+        self.record_call(context, &stream, ended).await?;
         executed(call, duration, end)
     }
 }

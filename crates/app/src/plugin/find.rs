@@ -162,8 +162,8 @@ impl Services {
         name: &PluginName,
     ) -> Result<Option<Plugin>, UseCaseError> {
         let stream = streams::plugin(&context.tenant, name);
-        let Loaded { state, .. } = self.load::<Plugin>(&stream).await?;
-        Ok(state)
+        let Loaded { state, .. } = self.load_shared::<Plugin>(&stream).await?;
+        Ok(state.as_deref().cloned())
     }
 
     /// A plugin with its files, verified, whatever its status is.

@@ -1,5 +1,6 @@
 //! `flexcore serve`, over real connections.
 
+mod calls;
 mod life;
 mod watchers;
 

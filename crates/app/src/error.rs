@@ -136,7 +136,7 @@ impl UseCaseError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "FC0201",
-            Self::Invalid { .. } => "FC0202",
+            Self::Invalid { .. } | Self::Store(StoreError::NotACursor(_)) => "FC0202",
             Self::Refused { .. } => "FC0203",
             Self::Busy { .. } => "FC0204",
             Self::Forbidden { .. } => "FC0205",
@@ -147,7 +147,6 @@ impl UseCaseError {
             Self::NotGranted(_) => MissingGrants::CODE,
             Self::Plugin(error) => error.code,
             Self::PluginStore(error) => error.code,
-            Self::Store(StoreError::NotACursor(_)) => "FC0202",
             Self::Append(_) | Self::Store(_) => "FC0301",
             Self::Undecodable { .. } => "FC0302",
             Self::IllegalHistory { .. } => "FC0303",

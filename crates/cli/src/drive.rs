@@ -144,21 +144,21 @@ impl Session<'_> {
         execution: ExecutionId,
     ) -> Result<Exit, Failure> {
         let view = self.execution_view(writer, execution).await?;
-        self.recall_view(located, view)
+        self.recall_view(located, &view)
     }
 
     /// The same of an execution that was looked at already.
     pub(crate) fn recall_view(
         &self,
         located: &Located,
-        view: ExecutionView,
+        view: &ExecutionView,
     ) -> Result<Exit, Failure> {
         let ended =
             [ExecutionStatus::Completed, ExecutionStatus::Failed, ExecutionStatus::Cancelled]
                 .into_iter()
                 .find(|candidate| candidate.as_str() == view.status)
                 .map_or(Ended::Interrupted, Ended::With);
-        self.conclude_with(located, &view, ended)
+        self.conclude_with(located, view, ended)
     }
 
     fn show_next(&self, located: &Located, view: &ExecutionView, ended: Ended) {

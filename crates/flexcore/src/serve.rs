@@ -66,10 +66,10 @@ pub(crate) async fn serve(
         observed,
         manager,
     };
-    let served = serving.run(server, ready, stop).await;
+    let ended = serving.run(server, ready, stop).await;
     writer.close().await?;
     observability.finish().await;
-    served
+    ended
 }
 
 /// What a server is made of.

@@ -159,7 +159,9 @@ impl Described {
 
 /// A parameter of a request.
 fn parameter(place: &str, name: &str, is_required: bool, schema: Value) -> Value {
-    json!({ "name": name, "in": place, "required": is_required, "schema": schema })
+    let mut parameter = json!({ "name": name, "in": place, "required": is_required });
+    parameter["schema"] = schema;
+    parameter
 }
 
 fn explained(mut parameter: Value, about: &str) -> Value {

@@ -58,8 +58,8 @@ impl RateLimiter {
         let mut buckets = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let full_at = buckets.get(caller).copied().unwrap_or(now).max(now);
         let ahead = full_at.duration_since(now);
-        if ahead > self.tolerance {
-            return Err(ahead - self.tolerance);
+        if let Some(wait) = ahead.checked_sub(self.tolerance).filter(|wait| !wait.is_zero()) {
+            return Err(wait);
         }
         let full_at = full_at + self.interval;
         if let Some(bucket) = buckets.get_mut(caller) {

@@ -270,7 +270,7 @@ fn path_fields(route: Route, values: &RawPathParams) -> Vec<(String, String)> {
 pub(crate) fn query_fields(query: &str) -> Result<Vec<(String, String)>, Problem> {
     let decode = |text: &str| {
         let spaced = text.replace('+', " ");
-        let decoded = percent_decode_str(&spaced).decode_utf8().map(|text| text.into_owned());
+        let decoded = percent_decode_str(&spaced).decode_utf8().map(std::borrow::Cow::into_owned);
         decoded.map_err(|_| Fault::Malformed.because("the query is not UTF-8"))
     };
     let pairs = query.split('&').filter(|pair| !pair.is_empty());

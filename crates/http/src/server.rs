@@ -46,7 +46,7 @@ impl Default for ServerOptions {
 }
 
 /// The largest head of a request, in bytes.
-const MAX_HEAD: usize = 64 * 1024;
+const MAX_HEAD: u32 = 64 * 1024;
 /// How many requests a connection of HTTP/2 carries at the same time.
 const STREAMS: u32 = 200;
 /// After an error of the system, such as no descriptor left, before the next try.
@@ -147,11 +147,11 @@ fn builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(options.head)
         .max_headers(options.headers)
-        .max_buf_size(MAX_HEAD);
+        .max_buf_size(MAX_HEAD as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(MAX_HEAD as u32)
+        .max_header_list_size(MAX_HEAD)
         .max_concurrent_streams(STREAMS)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));

@@ -24,6 +24,7 @@ pub(crate) fn install() {
     let _ = RING.install_default();
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library calls it so")]
 fn verifier_factory(
     algorithm: &Algorithm,
     key: &DecodingKey,

@@ -59,16 +59,16 @@ impl Keys {
         let mut state = State::default();
         let origin = match source {
             KeySource::Secret(path) => {
-                state.set = Some(Arc::new(KeySet::secret(&read(path)?).map_err(|e| at(path, e))?));
+                state.set = Some(Arc::new(KeySet::secret(&read(path)?).map_err(|e| at(path, &e))?));
                 Origin::Fixed
             }
             KeySource::PublicKey(path) => {
-                state.set = Some(Arc::new(public_key(&read(path)?).map_err(|e| at(path, e))?));
+                state.set = Some(Arc::new(public_key(&read(path)?).map_err(|e| at(path, &e))?));
                 Origin::Fixed
             }
             KeySource::File(path) => {
                 let set = KeySet::jwks(&read(path)?).map_err(TokenOptionsError::Keys);
-                state.set = Some(Arc::new(set.map_err(|error| at(path, error))?));
+                state.set = Some(Arc::new(set.map_err(|error| at(path, &error))?));
                 state.read_at = clock.now().as_micros();
                 state.tried_at = Some(state.read_at);
                 Origin::File(path.clone())
@@ -115,10 +115,9 @@ impl Keys {
         let may_try = state.tried_at.is_none_or(|tried| elapsed(now, tried) >= PAUSE);
         let has_key = state.set.as_ref().is_some_and(|set| !set.candidates(header).is_empty());
         match (may_try, has_key) {
-            (false, _) => Need::Nothing,
             (true, false) => Need::Key,
             (true, true) if elapsed(now, state.read_at) >= OLD => Need::Newer,
-            (true, true) => Need::Nothing,
+            _ => Need::Nothing,
         }
     }
 
@@ -158,7 +157,7 @@ enum Need {
     Key,
 }
 
-fn at(path: &std::path::Path, error: TokenOptionsError) -> TokenOptionsError {
+fn at(path: &std::path::Path, error: &TokenOptionsError) -> TokenOptionsError {
     TokenOptionsError::Keys(format!("{}: {error}", path.display()))
 }
 

@@ -251,6 +251,7 @@ impl Conversation<'_> {
 
     /// The call ends with its stream, which goes with this.
     fn break_off(self, fault: Fault) -> ExecutionEnd {
+        drop(self);
         ExecutionEnd { outcome: Err(fault), is_over: false }
     }
 }

@@ -145,6 +145,9 @@ impl Drop for VaultSecrets {
 
 impl fmt::Debug for VaultSecrets {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("VaultSecrets").field("at", &self.client.shown("")).finish()
+        formatter
+            .debug_struct("VaultSecrets")
+            .field("at", &self.client.shown(""))
+            .finish_non_exhaustive()
     }
 }

@@ -22,11 +22,12 @@ pub(super) struct MaskedHost {
 }
 
 impl MaskedHost {
-    fn error(&self, error: PluginError) -> PluginError {
+    fn error(&self, mut error: PluginError) -> PluginError {
         let mask = self.secrets.mask();
-        let tail = error.stderr_tail.iter().map(|line| mask.apply(line).into_owned());
-        let stderr_tail = tail.collect();
-        PluginError { message: mask.apply(&error.message).into_owned(), stderr_tail, ..error }
+        for line in error.stderr_tail.iter_mut().chain([&mut error.message]) {
+            *line = mask.apply(line).into_owned();
+        }
+        error
     }
 
     fn text(&self, text: &str) -> String {

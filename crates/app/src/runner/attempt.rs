@@ -264,7 +264,7 @@ impl AttemptTask {
             RenderedWork::Sync(sync) => {
                 let root = &self.runner.options.project_root;
                 let found = self.services().registered_programs(&self.context, sync, root).await;
-                found.map_err(not_allowed)?
+                found.map_err(|error| not_allowed(&error))?
             }
             RenderedWork::Command(_) | RenderedWork::Plugin(_) => RegisteredPrograms::default(),
         };
@@ -285,7 +285,9 @@ impl AttemptTask {
         };
         let Some(rights) = &self.services().rights else { return Ok(AttemptRights::default()) };
         let asking = Asking { pipeline: &self.execution.pipeline, step: &self.step, plugins };
-        rights.of_attempt(&asking, &programs.add_to(&self.request)).map_err(not_allowed)
+        rights
+            .of_attempt(&asking, &programs.add_to(&self.request))
+            .map_err(|error| not_allowed(&error))
     }
 
     fn attempt_context(
@@ -365,7 +367,7 @@ pub(super) fn refused(message: String) -> AttemptError {
 }
 
 /// One that a use case refused, with its code and what to do.
-fn not_allowed(error: UseCaseError) -> AttemptError {
+fn not_allowed(error: &UseCaseError) -> AttemptError {
     let body = error.body();
     let hint = body.hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
     refused(format!("{} ({}){hint}", body.message, body.code))

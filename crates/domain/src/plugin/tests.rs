@@ -99,7 +99,7 @@ fn other_grants_are_no_new_version() {
     let event = PluginEvent::CapabilityGranted(granted.clone());
     given::<Plugin>(&[registered()])
         .when(&PluginCommand::Register(again), NOW)
-        .then(&[event.clone()]);
+        .then(std::slice::from_ref(&event));
     let state = given::<Plugin>(&[registered()])
         .when(&PluginCommand::Grant(granted.clone()), NOW)
         .then(&[event])
@@ -115,7 +115,7 @@ fn only_a_change_of_health_is_a_fact() {
         |problem: Option<&str>| PluginCommand::ReportHealth { problem: problem.map(str::to_owned) };
     let well = PluginEvent::HealthChanged { problem: None };
     let history = [registered(), initialized(), well.clone()];
-    given::<Plugin>(&history[..2]).when(&report(None), NOW).then(&[well.clone()]);
+    given::<Plugin>(&history[..2]).when(&report(None), NOW).then(std::slice::from_ref(&well));
     given::<Plugin>(&history).when(&report(None), NOW).then(&[]);
     given::<Plugin>(&history).when(&report(Some("no answer")), NOW).then(&[unwell()]);
     let history = [registered(), initialized(), unwell()];

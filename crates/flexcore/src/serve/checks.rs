@@ -152,7 +152,7 @@ impl Checks {
         let now = self.services.ports().clock.now();
         let passed = i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX);
         let step = now.as_micros().saturating_sub(began.as_micros()).saturating_sub(passed);
-        let is_steady = step.unsigned_abs() <= CLOCK_STEP.as_micros() as u64;
+        let is_steady = u128::from(step.unsigned_abs()) <= CLOCK_STEP.as_micros();
         let time = flexcore_app::format_time(now);
         let detail = match is_steady {
             true => time,

@@ -36,6 +36,7 @@ pub(super) mod size {
     const UNITS: [(u64, &str); 4] =
         [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub(crate) fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         let unit = UNITS.into_iter().find(|(size, _)| *value > 0 && value.is_multiple_of(*size));
         let (size, unit) = unit.unwrap_or((1, "B"));

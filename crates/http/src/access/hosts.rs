@@ -28,13 +28,13 @@ pub struct Hosts {
 
 impl Hosts {
     /// `localhost`, the loopback addresses, where the server listens, and what the operator names.
-    pub fn new(listens: SocketAddr, named: impl IntoIterator<Item = String>) -> Self {
+    pub fn new(address: SocketAddr, others: impl IntoIterator<Item = String>) -> Self {
         let mut names: BTreeSet<String> =
             ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
-        if !listens.ip().is_unspecified() {
-            names.insert(listens.ip().to_string());
+        if !address.ip().is_unspecified() {
+            names.insert(address.ip().to_string());
         }
-        names.extend(named.into_iter().map(|name| name.to_ascii_lowercase()));
+        names.extend(others.into_iter().map(|host| host.to_ascii_lowercase()));
         Self { names: Arc::new(names) }
     }
 

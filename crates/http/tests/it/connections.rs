@@ -12,7 +12,7 @@ use tokio::{
 use crate::stage::{OPERATOR, Stage};
 
 /// A generous time for something that takes a moment.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Sends bytes as they are; the answer until the server closes, or `None` if it never does.
 async fn raw(address: SocketAddr, bytes: &[u8]) -> String {

@@ -19,7 +19,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::stage::{OPERATOR, Stage};
 
 /// A generous time for something that takes a moment.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An authority, and the files of a server in a folder.
 struct Pki {

@@ -22,7 +22,7 @@ use tokio_tungstenite::{
 use crate::stage::{OPERATOR, Stage};
 
 /// A generous time for something that takes a moment.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A reader of server-sent events.
 struct Events(BufReader<TcpStream>);

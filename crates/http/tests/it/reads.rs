@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::stage::{Answer, OPERATOR, Stage, asked, document};
 
 /// A generous time for something that takes a moment.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn get_with(stage: &Stage, path: &str, header: (&str, &str)) -> Answer {
     let request = asked("GET", path, OPERATOR).header(header.0, header.1);

@@ -105,7 +105,8 @@ async fn lies_in_an_execution_are_named_and_the_process_is_replaced() {
         ("wrong-end", "FC0644", "says that it sent 5 chunks, and 0 came"),
         ("more-after-the-end", "FC0644", "after the end of its answer"),
         ("resets", "FC0644", ""),
-        ("status-is-no-number", "FC0644", "no number"),
+        // A status that is no number is one that nobody knows.
+        ("status-is-no-number", "FC0644", "with an error: unknown"),
         ("fails-with-status", "FC0644", "unavailable: not now"),
         ("exits", "FC0645", "exit code 0"),
     ] {

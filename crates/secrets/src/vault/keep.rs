@@ -12,7 +12,7 @@ use super::client::{Lease, VaultClient};
 /// How long after a failure, or with a token about to end, it is tried again: at least so long.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// How long at most until it is looked again.
-const LONGEST: Duration = Duration::from_mins(60);
+const LONGEST: Duration = Duration::from_hours(1);
 /// How long until it is looked whether a file holds another token by now.
 const FILE_AGAIN: Duration = Duration::from_mins(1);
 
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_token_is_renewed_well_before_it_ends() {
-        assert_eq!(after(Some(90), true, false), Next::Renew(Duration::from_secs(60)));
+        assert_eq!(after(Some(90), true, false), Next::Renew(Duration::from_mins(1)));
         assert_eq!(after(Some(1), true, false), Next::Renew(SHORTEST));
         assert_eq!(after(Some(2_764_800), true, true), Next::Renew(LONGEST));
     }

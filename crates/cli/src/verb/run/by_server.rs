@@ -78,7 +78,7 @@ impl RunArguments {
         let view = session.view_at(server, &accepted.execution).await?;
         if accepted.repeated && view.ended_at.is_some() && self.run_id.is_some() {
             session.output.note(&format!("{} ran under this key already", view.id));
-            return session.recall_view(located, view);
+            return session.recall_view(located, &view);
         }
         let after = before(&view);
         let ended = session.follow(server, &view, after).await?;
@@ -98,11 +98,11 @@ async fn go_on(
     match view.status.as_str() {
         "completed" => {
             session.output.note(&format!("{} completed already; nothing to resume", view.id));
-            session.recall_view(located, view)
+            session.recall_view(located, &view)
         }
         "failed" | "cancelled" => {
             session.output.note(&format!("{} ended already: {}", view.id, view.status));
-            session.recall_view(located, view)
+            session.recall_view(located, &view)
         }
         _ => {
             let ended = session.follow(server, &view, newest(&view)).await?;

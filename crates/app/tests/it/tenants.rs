@@ -101,8 +101,8 @@ async fn what_another_tenant_has_is_not_there() {
     assert_eq!(code_of(life, &acme, GetBookmark { bookmark: bookmark() }).await, not_found);
     let reset = ResetBookmark { bookmark: bookmark(), stream: None };
     assert_eq!(code_of_command(life, &acme, reset).await, not_found);
-    let state = RawValue::from_string("{}".to_owned()).unwrap();
-    let set = SetBookmark { bookmark: bookmark(), state };
+    let empty = RawValue::from_string("{}".to_owned()).unwrap();
+    let set = SetBookmark { bookmark: bookmark(), state: empty };
     assert_eq!(code_of_command(life, &acme, set).await, not_found);
     let data_stream = GetDataStream {
         pipeline: name(),

@@ -113,11 +113,11 @@ async fn jail(jailer: &Jailer, spec: &JailSpec) -> anyhow::Result<Duration> {
     };
     let spec = spec.clone();
     let begin = Instant::now();
-    let mut jailed: Jailed = jailer.spawn(request, spec, &[]).await?;
-    let mut output = File::from(jailed.stdout.take().context("its output")?);
+    let mut program: Jailed = jailer.spawn(request, spec, &[]).await?;
+    let mut output = File::from(program.stdout.take().context("its output")?);
     output.read_exact(&mut [0])?;
     let time = begin.elapsed();
-    ensure!(jailed.wait().await.status.is_success(), "the program fails in its jail");
+    ensure!(program.wait().await.status.is_success(), "the program fails in its jail");
     Ok(time)
 }
 

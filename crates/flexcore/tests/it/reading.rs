@@ -122,8 +122,9 @@ fn what_a_step_asks_for_is_shown_refused_and_granted_on_demand() {
     let refused = project.flexcore(&["run", "pipeline.yaml"]).ends_with(4);
     let lines = "[[grant]]\npipeline = \"p\"\nstep = \"a\"\nnetwork = [\"tcp://db:5432\"]\n";
     assert!(refused.stderr.contains("FC0611") && refused.stderr.contains("step `a`"), "{refused}");
-    let plain: String = refused.stderr.lines().map(|line| format!("{}\n", line.trim())).collect();
-    assert!(plain.contains(lines), "{refused}");
+    let unindented: String =
+        refused.stderr.lines().map(|line| format!("{}\n", line.trim())).collect();
+    assert!(unindented.contains(lines), "{refused}");
     assert!(
         project.json(&["execution", "list"]).completes().value()["items"] == serde_json::json!([])
     );

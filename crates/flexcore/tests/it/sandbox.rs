@@ -155,8 +155,8 @@ fn a_granted_address_is_reached_and_counted() {
     assert_eq!((&used["allowed"], &used["times"]), (&true.into(), &1.into()), "{used:#}");
     let types: Vec<String> = project.events().into_iter().map(|event| event.kind).collect();
     let position = |name: &str| types.iter().position(|kind| kind == name);
-    let (held, uses) = (position("StepSandboxed"), position("StepCapabilitiesUsed"));
-    assert!(held.is_some() && held < uses && uses < position("StepCompleted"), "{types:?}");
+    let (held, counted) = (position("StepSandboxed"), position("StepCapabilitiesUsed"));
+    assert!(held.is_some() && held < counted && counted < position("StepCompleted"), "{types:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod watchers;
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt as _,
 };
 
 use rustix::process::Signal;
@@ -231,7 +232,6 @@ fn only_who_may_is_answered() {
         assert_eq!(server.send(&head, "").status, 200, "{open}");
     }
     server.end();
-    use std::os::unix::fs::PermissionsExt as _;
     let token = std::fs::metadata(project.path(".flexcore/token")).expect("the token's file");
     assert_eq!(token.permissions().mode() & 0o777, 0o600);
 }

@@ -67,8 +67,8 @@ fn what_steps_wrote_is_shown_and_followed() {
     let follower = there.start(&["logs", "--follow"]);
     wait_until("the first line is shown", || follower.stdout().contains("first"));
     here.write("go", "");
-    let followed = follower.finish().ends_with(0);
-    assert_eq!(followed.stdout.matches("last").count(), 1, "{}", followed.stdout);
+    let logs = follower.finish().ends_with(0);
+    assert_eq!(logs.stdout.matches("last").count(), 1, "{}", logs.stdout);
     running.finish().ends_with(0);
     let shown = there.json(&["logs", "last", "--step", "a"]).completes().value();
     let lines: Vec<_> = shown["lines"].as_array().expect("lines").iter().collect();

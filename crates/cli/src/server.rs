@@ -25,8 +25,14 @@ const TOKEN: &str = "token";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "A server instead of a store of this machine")]
 pub(crate) struct ServerOptions {
-    /// The server to ask, for example https://flexcore.example.org [default: FLEXCORE_SERVER]
-    #[arg(long, global = true, value_name = "URL", conflicts_with = "store")]
+    /// The server to ask.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        conflicts_with = "store",
+        help = "The server to ask, for example https://flexcore.example.org [default: FLEXCORE_SERVER]"
+    )]
     pub(crate) server: Option<String>,
     /// The file with the API key [default: FLEXCORE_API_KEY_FILE, else FLEXCORE_API_KEY, else the
     /// token in the state folder for a server of this machine]

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Whoever drives an execution claims it first: `Claimed` raises the epoch, and the log refuses
-//! every later append of an owner with a smaller one. What happens next is [`plan`](crate::plan)'s
+//! every later append of an owner with a smaller one. What happens next is [`plan`](crate::plan())'s
 //! to say; this file says which facts may follow which.
 
 use std::{collections::BTreeMap, time::Duration};

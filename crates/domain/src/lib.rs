@@ -2,7 +2,7 @@
 //! events, and the plan of what to do next.
 //!
 //! Each aggregate is a pair of pure functions (`decide`, `evolve`, see
-//! [`Aggregate`](flexcore_eventsourcing::Aggregate)) over types of its own; [`plan`] turns the
+//! [`Aggregate`](flexcore_eventsourcing::Aggregate)) over types of its own; [`plan()`] turns the
 //! state of an execution into the next actions. Business rules over a definition are small named
 //! predicates in [`specification`].
 //!

@@ -20,7 +20,7 @@
 //! # How to add a route
 //!
 //! Give the request type its `ROUTE`. What is no request, such as a live stream or a health check,
-//! is a file here and a line in [`router`].
+//! is a file here and a line in [`router()`].
 
 mod access;
 mod body;

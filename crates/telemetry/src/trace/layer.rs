@@ -37,7 +37,7 @@ const MAX_EVENTS: usize = 32;
 /// What the names of our crates begin with.
 const OURS: &str = "flexcore";
 
-/// The traces of this process. Until they are [connected](Self::connect) nothing is kept.
+/// The traces of this process. Until a collector is connected nothing is kept.
 #[derive(Clone)]
 pub struct Traces {
     shared: Arc<Shared>,
